@@ -1,0 +1,1 @@
+"""Mail without a framework: parsing, building, IMAP and SMTP sessions, and what the RFCs say about them."""
