@@ -1,0 +1,1 @@
+"""Raw mail: the bytes as they came and as they left."""

@@ -1,0 +1,1 @@
+"""What spans the rooms: start page, health, first steps, the demo."""

@@ -1,0 +1,1 @@
+"""Discover, fetch, store, decide, import, answer: the ledger that adds up."""

@@ -1,0 +1,150 @@
+"""The cursor of each folder, the ledger of every message, autoresponder options and decisions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from archive.models import RawMail
+from mailaccounts.models import MailAccount
+from masterdata import roles
+from outbound.models import OutgoingMessage
+from tickets.models import TicketMessage
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+
+class Mailbox(models.Model):
+    """One folder of an account and how far it is known: UIDs below ``next_uid`` have a ledger row."""
+
+    account = models.ForeignKey(MailAccount, on_delete=models.PROTECT, related_name="mailboxes")
+    name = models.CharField(max_length=255)
+    uid_validity = models.BigIntegerField(null=True)
+    next_uid = models.BigIntegerField(default=1)
+    server_messages = models.PositiveIntegerField(default=0)
+    seen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name_plural = "mailboxes"
+        constraints = [models.UniqueConstraint(fields=["account", "name"], name="mailbox_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class IncomingMessageQuerySet(models.QuerySet["IncomingMessage"]):
+    """Chainable filters."""
+
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> IncomingMessageQuerySet:
+        """Ledger and quarantine: mail administrators."""
+        return self if roles.is_mail_administrator(user) else self.none()
+
+
+class IncomingMessage(models.Model):
+    """The ledger: one row per (folder, UIDVALIDITY, UID) and where that message ended (I1)."""
+
+    class State(models.TextChoices):
+        SEEN = "seen", _("found on the server")
+        STORED = "stored", _("stored, not yet processed")
+        IMPORTED = "imported", _("imported")
+        BOUNCE = "bounce", _("bounce")
+        DUPLICATE = "duplicate", _("duplicate")
+        EXCLUDED = "excluded", _("excluded")
+        QUARANTINED = "quarantined", _("in quarantine")
+        # Gone from the server before its bytes could be read (R17): recorded, nothing to keep.
+        VANISHED = "vanished", _("vanished from the server")
+
+    UNFINISHED = (State.SEEN, State.STORED)
+
+    class ServerCopy(models.TextChoices):
+        KEPT = "kept", _("kept on the server")
+        DELETING = "deleting", _("deletion pending")
+        DELETED = "deleted", _("deleted on the server")
+
+    account = models.ForeignKey(MailAccount, on_delete=models.PROTECT, related_name="incoming")
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.PROTECT, related_name="messages")
+    uid_validity = models.BigIntegerField()
+    uid = models.BigIntegerField()
+    internal_date = models.DateTimeField()
+    size = models.PositiveIntegerField()
+    state = models.CharField(max_length=11, choices=State.choices, default=State.SEEN)
+    # Stable code: which setting excluded it, why it is quarantined, …
+    reason = models.CharField(max_length=60, blank=True)
+    detail = models.TextField(blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    raw = models.ForeignKey(RawMail, null=True, on_delete=models.PROTECT, related_name="incoming")
+    message_id = models.CharField(max_length=255, blank=True, db_index=True)
+    from_address = models.CharField(max_length=320, blank=True)
+    subject = models.CharField(max_length=255, blank=True)
+    ticket_message = models.ForeignKey(TicketMessage, null=True, on_delete=models.PROTECT, related_name="ledger_rows")
+    bounce_of = models.ForeignKey(OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="bounces")
+    duplicate_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="duplicates")
+    server_copy = models.CharField(max_length=8, choices=ServerCopy.choices, default=ServerCopy.KEPT)
+    discovered_at = models.DateTimeField(auto_now_add=True)
+    processed_at = models.DateTimeField(null=True)
+    discarded_at = models.DateTimeField(null=True)
+    discarded_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    objects = IncomingMessageQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["mailbox", "uid_validity", "uid"], name="ledger_once"),
+        ]
+        indexes = [
+            models.Index(fields=["account", "state", "id"], name="ledger_by_state"),
+            models.Index(
+                fields=["mailbox", "id"], name="ledger_unfinished", condition=Q(state__in=["seen", "stored"])
+            ),
+            models.Index(fields=["raw"], name="ledger_raw"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.mailbox_id}/{self.uid_validity}/{self.uid} {self.state}"
+
+
+class AutoresponderOptions(models.Model):
+    """Autoresponder of an account (product §7)."""
+
+    account = models.OneToOneField(MailAccount, on_delete=models.CASCADE, related_name="autoresponder")
+    is_enabled = models.BooleanField(_("answer automatically"), default=False)
+    enabled_at = models.DateTimeField(null=True, editable=False)
+    once_a_day = models.BooleanField(_("only one e-mail per day"), default=True)
+    subject = models.CharField(_("subject"), max_length=200, blank=True)
+    html = models.TextField(_("text"), blank=True)
+
+    class Meta:
+        verbose_name = _("autoresponder")
+
+    def __str__(self) -> str:
+        return f"{self.account_id}"
+
+
+class AutoReply(models.Model):
+    """The decision about one imported mail: answered or not, and why (shown on the ticket)."""
+
+    account = models.ForeignKey(MailAccount, on_delete=models.PROTECT, related_name="auto_replies")
+    incoming = models.OneToOneField(IncomingMessage, on_delete=models.PROTECT, related_name="auto_reply")
+    sender = models.CharField(max_length=320, blank=True)
+    decided_at = models.DateTimeField()
+    is_sent = models.BooleanField()
+    reason = models.CharField(max_length=60)
+    # Berlin day for which "one a day" is used up; null where that rule is off or nothing was sent.
+    day = models.DateField(null=True)
+    outgoing = models.ForeignKey(OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="auto_replies")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "sender", "day"], name="one_auto_reply_a_day", condition=Q(day__isnull=False)
+            )
+        ]
+        indexes = [models.Index(fields=["account", "sender", "-decided_at"], name="auto_reply_counter")]
+
+    def __str__(self) -> str:
+        return f"{self.sender}: {self.reason}"

@@ -1,0 +1,24 @@
+"""Waking workers: a lost wake-up costs seconds, never mail, because beat sweeps what is due (R6)."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import Task
+from django.db import transaction
+from kombu.exceptions import OperationalError
+
+logger = logging.getLogger(__name__)
+
+
+def wake(task: Task, *ids: int | str) -> None:
+    """Send ``task`` to the broker; a broker that is down is logged, not raised: beat finds the work anyway."""
+    try:
+        task.apply_async(args=ids, retry=False)
+    except (OperationalError, OSError) as error:
+        logger.warning("Could not wake %s: %s", task.name, type(error).__name__)
+
+
+def wake_on_commit(task: Task, *ids: int | str) -> None:
+    """Wake ``task`` once the current transaction has committed."""
+    transaction.on_commit(lambda: wake(task, *ids))

@@ -1,0 +1,1 @@
+"""Accounts, credentials, connections, tests and health."""

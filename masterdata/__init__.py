@@ -1,0 +1,1 @@
+"""Company, projects, addresses, employees, roles and login."""

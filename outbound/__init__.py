@@ -1,0 +1,1 @@
+"""Outgoing mail: choose the account, compose, queue, deliver, copy to Sent."""

@@ -1,0 +1,1 @@
+"""Queues, tickets and their conversations."""

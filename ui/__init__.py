@@ -1,0 +1,1 @@
+"""The frame of every page: generic views, section tabs, navigation, template tags."""
