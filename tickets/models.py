@@ -201,6 +201,8 @@ class TicketMessage(models.Model):
     raw = models.ForeignKey(RawMail, null=True, on_delete=models.PROTECT, related_name="ticket_messages")
     outgoing = models.ForeignKey(OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="ticket_messages")
     marks = models.JSONField(default=list)
+    # Token of the form that wrote the message: a form sent twice (double click, lost reply) counts once.
+    submission = models.UUIDField(null=True, unique=True, editable=False)
 
     class Meta:
         indexes = [models.Index(fields=["ticket", "at", "id"], name="message_in_ticket")]

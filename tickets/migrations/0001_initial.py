@@ -104,6 +104,7 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField()),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('marks', models.JSONField(default=list)),
+                ('submission', models.UUIDField(editable=False, null=True, unique=True)),
                 ('author', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
                 ('outgoing', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='ticket_messages', to='outbound.outgoingmessage')),
                 ('raw', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='ticket_messages', to='archive.rawmail')),
