@@ -29,6 +29,12 @@ characters and cut, safe to store and (escaped) to show. Neither ever holds a cr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mailkit.delivery import Reply
+
 
 def clean_detail(text: str | bytes, limit: int = 500) -> str:
     """Return a server's words as one printable line of at most ``limit`` characters."""
@@ -144,12 +150,23 @@ class UidValidityChanged(MailError):
 
 
 class DeliveryError(MailError):
-    """A delivery did not succeed. ``reply_code`` is 0 where no reply came."""
+    """A delivery did not succeed. ``reply_code`` is 0 where no reply came.
+
+    ``refused`` holds each recipient's own reply where all of them were refused.
+    """
 
     code = "delivery_failed"
 
-    def __init__(self, detail: str | bytes = "", *, reply_code: int = 0, code: str | None = None) -> None:
+    def __init__(
+        self,
+        detail: str | bytes = "",
+        *,
+        reply_code: int = 0,
+        code: str | None = None,
+        refused: Mapping[str, Reply] | None = None,
+    ) -> None:
         self.reply_code = reply_code
+        self.refused = dict(refused or {})
         super().__init__(detail, code=code)
 
 

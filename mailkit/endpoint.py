@@ -1,0 +1,63 @@
+"""What IMAP and SMTP sessions share: the login, and a connected socket to a vetted address."""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass, field
+
+from mailkit.arguments import reject_controls
+from mailkit.errors import HostNotAllowed
+from mailkit.network import NetworkPolicy, Security, ascii_host, dial, resolve
+from mailkit.tls import start_tls
+
+
+@dataclass(frozen=True)
+class PasswordLogin:
+    """User name and password. The password is in no ``repr``, hence in no log line and no traceback."""
+
+    username: str
+    password: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        reject_controls(self.username, "The user name")
+        reject_controls(self.password, "The password")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server: where it is, how it is secured, and what the environment allows. ``timeout`` is seconds of silence.
+
+    ``security``: ``"tls"`` from the first byte, ``"starttls"`` mandatory (never opportunistic), ``"none"``
+    only inside ``policy.plaintext_networks``. ``ca_file``: PEM of a company's own authority, trusted besides
+    the system's.
+    """
+
+    host: str
+    port: int
+    security: Security
+    policy: NetworkPolicy
+    ca_file: str | None = None
+    timeout: float = 30.0
+
+
+def connect(endpoint: Endpoint) -> socket.socket:
+    """Resolve, vet, dial and, with security ``"tls"``, wrap, all within ``endpoint.timeout`` seconds.
+
+    Raises HostNotFound, HostNotAllowed, ConnectionRefused, ConnectionTimeout, CertificateInvalid, TlsFailed.
+    """
+    deadline = time.monotonic() + endpoint.timeout
+    sock = connect_plain(endpoint)
+    if endpoint.security != "tls":
+        return sock
+    left = max(deadline - time.monotonic(), 0.1)
+    return start_tls(sock, ascii_host(endpoint.host), endpoint.ca_file, left)
+
+
+def connect_plain(endpoint: Endpoint) -> socket.socket:
+    """Do the same up to, and without, TLS: for a caller who wraps the socket itself."""
+    deadline = time.monotonic() + endpoint.timeout
+    addresses = resolve(endpoint.host, endpoint.port, endpoint.policy, endpoint.timeout)
+    if endpoint.security == "none" and not all(endpoint.policy.allows_plaintext(a.ip) for a in addresses):
+        raise HostNotAllowed("unencrypted connections are not allowed there", code="plaintext_not_allowed")
+    return dial(addresses, max(deadline - time.monotonic(), 0.1))
