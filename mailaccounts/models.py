@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from masterdata import roles
-from masterdata.selectors import employees_acting_as
 from masterdata.models import Employee
+from masterdata.selectors import employees_acting_as
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
@@ -67,6 +67,8 @@ class MailAccount(models.Model):
     is_standard = models.BooleanField(_("standard account"), default=False)
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # Polling put on hold by a person; sending goes on.
+    on_hold_since = models.DateTimeField(null=True, blank=True, editable=False)
     employees = models.ManyToManyField(Employee, through="MailAccountEmployee", related_name="mail_accounts")
 
     objects = MailAccountQuerySet.as_manager()
@@ -77,7 +79,9 @@ class MailAccount(models.Model):
         verbose_name_plural = _("e-mail accounts")
         constraints = [
             models.UniqueConstraint(Lower("email"), name="account_email_ci"),
-            models.UniqueConstraint(fields=["is_standard"], condition=Q(is_standard=True), name="one_standard_account"),
+            models.UniqueConstraint(
+                fields=["is_standard"], condition=Q(is_standard=True), name="one_standard_account"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -125,8 +129,12 @@ class ImapSettings(models.Model):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     account = models.OneToOneField(MailAccount, on_delete=models.CASCADE, related_name="imap")
     host = models.CharField(_("IMAP server"), max_length=255)
-    port = models.PositiveIntegerField(_("IMAP port"), default=993, validators=[MinValueValidator(1), MaxValueValidator(65535)])
-    security = models.CharField(_("encryption"), max_length=10, choices=Security.choices, default=Security.TLS)
+    port = models.PositiveIntegerField(
+        _("IMAP port"), default=993, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    security = models.CharField(
+        _("encryption"), max_length=10, choices=Security.choices, default=Security.TLS
+    )
     authentication = models.CharField(
         _("authentication"), max_length=10, choices=Authentication.choices, default=Authentication.PASSWORD
     )
@@ -135,7 +143,9 @@ class ImapSettings(models.Model):
     password_changed_at = models.DateTimeField(null=True, editable=False)
     folders = models.JSONField(_("folders"), default=list)
     poll_seconds = models.PositiveIntegerField(
-        _("poll interval in seconds"), default=60, validators=[MinValueValidator(10), MaxValueValidator(86_400)]
+        _("poll interval in seconds"),
+        default=60,
+        validators=[MinValueValidator(10), MaxValueValidator(86_400)],
     )
     copies_sent = models.BooleanField(_("copy sent mail to the server"), default=False)
     sent_folder = models.CharField(_("IMAP folder for sent mail"), max_length=255, blank=True)
@@ -166,12 +176,21 @@ class SmtpSettings(models.Model):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     account = models.OneToOneField(MailAccount, on_delete=models.CASCADE, related_name="smtp")
     is_enabled = models.BooleanField(_("activate SMTP"), default=False)
-    transport = models.CharField(_("transport"), max_length=10, choices=Transport.choices, default=Transport.SMTP)
+    transport = models.CharField(
+        _("transport"), max_length=10, choices=Transport.choices, default=Transport.SMTP
+    )
     host = models.CharField(_("SMTP server"), max_length=255, blank=True)
-    port = models.PositiveIntegerField(_("SMTP port"), default=587, validators=[MinValueValidator(1), MaxValueValidator(65535)])
-    security = models.CharField(_("SMTP-SSL"), max_length=10, choices=Security.choices, default=Security.STARTTLS)
+    port = models.PositiveIntegerField(
+        _("SMTP port"), default=587, validators=[MinValueValidator(1), MaxValueValidator(65535)]
+    )
+    security = models.CharField(
+        _("SMTP-SSL"), max_length=10, choices=Security.choices, default=Security.STARTTLS
+    )
     authentication = models.CharField(
-        _("SMTP authentication"), max_length=10, choices=Authentication.choices, default=Authentication.PASSWORD
+        _("SMTP authentication"),
+        max_length=10,
+        choices=Authentication.choices,
+        default=Authentication.PASSWORD,
     )
     has_own_login = models.BooleanField(_("own SMTP login"), default=False)
     username = models.CharField(_("user name"), max_length=255, blank=True)
@@ -213,6 +232,8 @@ class AccountHealth(models.Model):
     next_poll_at = models.DateTimeField(null=True, db_index=True)
     failing_since = models.DateTimeField(null=True)
     failures = models.PositiveIntegerField(default=0)
+    # Refused logins in a row, whatever else failed in between: providers lock accounts that go on trying.
+    login_failures = models.PositiveIntegerField(default=0)
     error_code = models.CharField(max_length=60, blank=True)
     error_detail = models.CharField(max_length=500, blank=True)
     # Wrong credentials stop polling after three attempts until the password or the settings change (R32).
@@ -225,6 +246,31 @@ class AccountHealth(models.Model):
 
     def __str__(self) -> str:
         return self.error_code or "ok"
+
+
+class ConnectionEvent(models.Model):
+    """A failure, recovery or change of polling worth telling; the last fifty of each account are kept."""
+
+    class Kind(models.TextChoices):
+        FAILED = "failed", _("poll failed")
+        PAUSED = "paused", _("polling paused")
+        RECOVERED = "recovered", _("polling recovered")
+        WARNED = "warned", _("warning")
+
+    KEPT = 50
+
+    account = models.ForeignKey(MailAccount, on_delete=models.CASCADE, related_name="connection_events")
+    at = models.DateTimeField()
+    kind = models.CharField(max_length=10, choices=Kind.choices)
+    code = models.CharField(max_length=60, blank=True)
+    detail = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "-id"], name="connection_event_latest")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.code}"
 
 
 class ConnectionTest(models.Model):

@@ -1,0 +1,206 @@
+"""What polling an account last came to, when it is tried next, and how that is told.
+
+Failures back off from one minute to fifteen, spread a little so that accounts of one dead server do not
+return together. A refused login is tried three times and then rests until somebody changes the settings (R32):
+providers lock accounts that go on trying.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from mailaccounts.connections import AccountNotReady
+from mailaccounts.diagnosis import Explanation, explain
+from mailaccounts.models import AccountHealth, ConnectionEvent, MailAccount
+from mailkit.errors import AuthenticationFailed, MailError
+from mailkit.imap_errors import is_temporary
+
+FIRST_BACKOFF = timedelta(minutes=1)
+LONGEST_BACKOFF = timedelta(minutes=15)
+LOGIN_ATTEMPTS = 3
+_SPREAD = 0.2
+
+Tone = Literal["ok", "warn", "bad", "off", "hint"]
+State = Literal["ok", "failing", "paused", "warning", "waiting", "on_hold", "retired", "send_only"]
+
+_TONE_BY_STATE: dict[State, Tone] = {
+    "ok": "ok",
+    "failing": "bad",
+    "paused": "bad",
+    "warning": "warn",
+    "waiting": "hint",
+    "on_hold": "off",
+    "retired": "off",
+    "send_only": "ok",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCard:
+    """What the head of an account's page and its row in the list say; no ``explanation`` while all is well."""
+
+    state: State
+    explanation: Explanation | None
+    last_success_at: datetime | None
+    last_attempt_at: datetime | None
+    next_poll_at: datetime | None
+    failing_since: datetime | None
+    failures: int
+    backlog: int
+    on_hold_since: datetime | None
+
+    @property
+    def tone(self) -> Tone:
+        """Colour of the dot; never alone, always with its word."""
+        return _TONE_BY_STATE[self.state]
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether mail stands still because something failed."""
+        return self.state in {"failing", "paused"}
+
+
+def record_success(
+    account_id: int, *, next_poll_at: datetime, backlog: int = 0, warning_code: str = ""
+) -> None:
+    """A poll went through. ``backlog``: messages still to fetch; ``warning_code``: one for :func:`explain`."""
+    now = timezone.now()
+    with transaction.atomic():
+        before = _row(account_id)
+        AccountHealth.objects.filter(pk=before.pk).update(
+            last_attempt_at=now,
+            last_success_at=now,
+            next_poll_at=next_poll_at,
+            backlog=backlog,
+            warning_code=warning_code,
+            **_NO_TROUBLE,
+        )
+        if before.failing_since:
+            _tell(account_id, ConnectionEvent.Kind.RECOVERED, code=before.error_code)
+        if warning_code and warning_code != before.warning_code:
+            _tell(account_id, ConnectionEvent.Kind.WARNED, code=warning_code)
+
+
+def record_failure(account_id: int, error: MailError) -> None:
+    """A poll failed: back off, and pause where trying again by itself would do harm or no good."""
+    now = timezone.now()
+    with transaction.atomic():
+        before = _row(account_id)
+        login_failures = before.login_failures + _is_refused_login(error)
+        pauses = login_failures >= LOGIN_ATTEMPTS or _awaits_a_person(error)
+        AccountHealth.objects.filter(pk=before.pk).update(
+            last_attempt_at=now,
+            next_poll_at=now + backoff(before.failures + 1),
+            failing_since=before.failing_since or now,
+            failures=F("failures") + 1,
+            login_failures=login_failures,
+            error_code=error.code,
+            error_detail=error.detail,
+            is_paused=before.is_paused or pauses,
+        )
+        _tell(account_id, ConnectionEvent.Kind.FAILED, code=error.code, detail=error.detail)
+        if pauses and not before.is_paused:
+            _tell(account_id, ConnectionEvent.Kind.PAUSED, code=error.code)
+
+
+def resume(account: MailAccount) -> None:
+    """Poll again at once, with all three login attempts: the settings changed, or a person says so.
+
+    What failed last stays on the health card until a poll has shown that it is over.
+    """
+    _row(account.pk)
+    AccountHealth.objects.filter(account=account).update(
+        next_poll_at=timezone.now(), is_paused=False, failures=0, login_failures=0
+    )
+
+
+def due_account_ids(limit: int) -> list[int]:
+    """Accounts to poll now, those waiting longest first."""
+    now = timezone.now()
+    due = Q(health__isnull=True) | Q(health__next_poll_at__isnull=True) | Q(health__next_poll_at__lte=now)
+    accounts = MailAccount.objects.active().filter(due, imap__isnull=False, on_hold_since__isnull=True)
+    waiting = accounts.exclude(health__is_paused=True).order_by(
+        F("health__next_poll_at").asc(nulls_first=True), "pk"
+    )
+    return list(waiting.values_list("pk", flat=True)[:limit])
+
+
+def backoff(failures: int) -> timedelta:
+    """Delay after so many ``failures`` in a row: 1, 2, 4, 8, 15 minutes, each give or take a fifth."""
+    doubled: timedelta = FIRST_BACKOFF * 2 ** min(failures - 1, 10)
+    spread = random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311  # spreads load, guards nothing
+    return min(doubled, LONGEST_BACKOFF) * spread
+
+
+def health_card(account: MailAccount) -> HealthCard:
+    """What to tell about the account; with ``imap`` and ``health`` selected beforehand it makes no query."""
+    health = getattr(account, "health", None) or AccountHealth(account=account)
+    state = _state(account, health)
+    return HealthCard(
+        state=state,
+        explanation=_explanation(account, health, state),
+        last_success_at=health.last_success_at,
+        last_attempt_at=health.last_attempt_at,
+        next_poll_at=health.next_poll_at if state in {"ok", "failing", "warning", "waiting"} else None,
+        failing_since=health.failing_since,
+        failures=health.failures,
+        backlog=health.backlog,
+        on_hold_since=account.on_hold_since,
+    )
+
+
+def _state(account: MailAccount, health: AccountHealth) -> State:
+    if account.is_retired:
+        return "retired"
+    if not hasattr(account, "imap"):
+        return "send_only"
+    if account.on_hold_since:
+        return "on_hold"
+    if health.failing_since:
+        return "paused" if health.is_paused else "failing"
+    if health.warning_code:
+        return "warning"
+    return "ok" if health.last_success_at else "waiting"
+
+
+def _explanation(account: MailAccount, health: AccountHealth, state: State) -> Explanation | None:
+    if state in {"failing", "paused"}:
+        return explain(health.error_code, health.error_detail, host=account.imap.host)
+    if state == "warning":
+        return explain(health.warning_code, host=account.imap.host)
+    return None
+
+
+_NO_TROUBLE = {
+    "failing_since": None,
+    "failures": 0,
+    "login_failures": 0,
+    "error_code": "",
+    "error_detail": "",
+    "is_paused": False,
+}
+
+
+def _row(account_id: int) -> AccountHealth:
+    return AccountHealth.objects.get_or_create(account_id=account_id)[0]
+
+
+def _tell(account_id: int, kind: ConnectionEvent.Kind, *, code: str = "", detail: str = "") -> None:
+    ConnectionEvent.objects.create(
+        account_id=account_id, at=timezone.now(), kind=kind, code=code, detail=detail
+    )
+
+
+def _is_refused_login(error: MailError) -> bool:
+    return isinstance(error, AuthenticationFailed) and not is_temporary(error)
+
+
+def _awaits_a_person(error: MailError) -> bool:
+    return isinstance(error, AccountNotReady)
