@@ -20,13 +20,18 @@ if TYPE_CHECKING:
 
 
 class Mailbox(models.Model):
-    """One folder of an account and how far it is known: UIDs below ``next_uid`` have a ledger row."""
+    """One folder of an account and how far it is known: UIDs below ``next_uid`` have a ledger row.
+
+    ``server_messages`` is what the server counted last, minus what was deleted by us since; ``undiscovered`` of
+    them have no ledger row yet.
+    """
 
     account = models.ForeignKey(MailAccount, on_delete=models.PROTECT, related_name="mailboxes")
     name = models.CharField(max_length=255)
     uid_validity = models.BigIntegerField(null=True)
     next_uid = models.BigIntegerField(default=1)
     server_messages = models.PositiveIntegerField(default=0)
+    undiscovered = models.PositiveIntegerField(default=0)
     seen_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -43,6 +48,16 @@ class IncomingMessageQuerySet(models.QuerySet["IncomingMessage"]):
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> IncomingMessageQuerySet:
         """Ledger and quarantine: mail administrators."""
         return self if roles.is_mail_administrator(user) else self.none()
+
+    def on_server(self, mailbox: Mailbox) -> IncomingMessageQuerySet:
+        """Rows of the folder under its present UIDVALIDITY whose message still lies on the server."""
+        return self.filter(
+            mailbox=mailbox, uid_validity=mailbox.uid_validity, server_copy__in=IncomingMessage.ON_SERVER
+        )
+
+    def in_quarantine(self) -> IncomingMessageQuerySet:
+        """Rows somebody still has to look at."""
+        return self.filter(state=IncomingMessage.State.QUARANTINED, discarded_at__isnull=True)
 
 
 class IncomingMessage(models.Model):
@@ -65,6 +80,10 @@ class IncomingMessage(models.Model):
         KEPT = "kept", _("kept on the server")
         DELETING = "deleting", _("deletion pending")
         DELETED = "deleted", _("deleted on the server")
+        # Others moved or deleted it, or its UID became void.
+        GONE = "gone", _("no longer on the server")
+
+    ON_SERVER = (ServerCopy.KEPT, ServerCopy.DELETING)
 
     account = models.ForeignKey(MailAccount, on_delete=models.PROTECT, related_name="incoming")
     mailbox = models.ForeignKey(Mailbox, on_delete=models.PROTECT, related_name="messages")
@@ -87,8 +106,11 @@ class IncomingMessage(models.Model):
     server_copy = models.CharField(max_length=8, choices=ServerCopy.choices, default=ServerCopy.KEPT)
     discovered_at = models.DateTimeField(auto_now_add=True)
     processed_at = models.DateTimeField(null=True)
+    # When it came to quarantine first; stays once it is solved, so that solved cases can be found.
+    quarantined_at = models.DateTimeField(null=True)
     discarded_at = models.DateTimeField(null=True)
     discarded_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    discard_reason = models.CharField(max_length=500, blank=True)
 
     objects = IncomingMessageQuerySet.as_manager()
 
@@ -102,6 +124,12 @@ class IncomingMessage(models.Model):
                 fields=["mailbox", "id"], name="ledger_unfinished", condition=Q(state__in=["seen", "stored"])
             ),
             models.Index(fields=["raw"], name="ledger_raw"),
+            models.Index(
+                fields=["-quarantined_at", "-id"], name="ledger_quarantine", condition=Q(quarantined_at__isnull=False)
+            ),
+            models.Index(
+                fields=["mailbox", "id"], name="ledger_deleting", condition=Q(server_copy="deleting")
+            ),
         ]
 
     def __str__(self) -> str:
@@ -148,3 +176,19 @@ class AutoReply(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sender}: {self.reason}"
+
+
+class PollRun(models.Model):
+    """One "poll now" of a person, so that its page can show what came of it."""
+
+    account = models.ForeignKey(MailAccount, on_delete=models.CASCADE, related_name="poll_runs")
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    requested_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True)
+    # The numbers of polling.PollReport.
+    report = models.JSONField(default=dict)
+    error_code = models.CharField(max_length=60, blank=True)
+    error_detail = models.CharField(max_length=500, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.requested_at:%Y-%m-%d %H:%M}"
