@@ -34,6 +34,10 @@ class OutgoingMessageQuerySet(models.QuerySet["OutgoingMessage"]):
         """Rows that have not reached a final state (I4)."""
         return self.exclude(state__in=OutgoingMessage.FINAL_STATES)
 
+    def needing_attention(self) -> OutgoingMessageQuerySet:
+        """Not delivered, or perhaps not, and nobody has decided what to do about it."""
+        return self.filter(state__in=OutgoingMessage.TROUBLE_STATES, settled_at__isnull=True)
+
 
 class OutgoingMessage(models.Model):
     """One mail with frozen bytes: what goes on the wire is what the Sent folder and the archive get."""
@@ -48,6 +52,7 @@ class OutgoingMessage(models.Model):
         UNCERTAIN = "uncertain", _("Delivery uncertain")
 
     FINAL_STATES = (State.SENT, State.FAILED, State.CANCELLED, State.UNCERTAIN)
+    TROUBLE_STATES = (State.FAILED, State.UNCERTAIN)
 
     class Purpose(models.TextChoices):
         TICKET = "ticket", _("ticket answer")
@@ -64,9 +69,13 @@ class OutgoingMessage(models.Model):
     # Transports; contributes only the connection.
     account = models.ForeignKey(MailAccount, on_delete=models.PROTECT, related_name="transported")
     # The account of the From address, where there is one: display name, Sent copy, rights.
-    from_account = models.ForeignKey(MailAccount, null=True, on_delete=models.PROTECT, related_name="outgoing")
+    from_account = models.ForeignKey(
+        MailAccount, null=True, on_delete=models.PROTECT, related_name="outgoing"
+    )
     purpose = models.CharField(max_length=12, choices=Purpose.choices)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     from_address = models.EmailField(max_length=320)
@@ -79,6 +88,8 @@ class OutgoingMessage(models.Model):
 
     state = models.CharField(max_length=10, choices=State.choices, default=State.QUEUED)
     next_attempt_at = models.DateTimeField()
+    # A transient refusal after this moment is a failure.
+    give_up_at = models.DateTimeField()
     inflight_since = models.DateTimeField(null=True)
     claim_token = models.UUIDField(null=True)
     attempts = models.PositiveIntegerField(default=0)
@@ -88,7 +99,9 @@ class OutgoingMessage(models.Model):
     finished_at = models.DateTimeField(null=True)
     replaces = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="replaced_by")
     # A person decided about an uncertain delivery: "arrived" (settled) or sent again (see ``replaced_by``).
-    settled_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    settled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     settled_at = models.DateTimeField(null=True)
 
     copy_state = models.CharField(max_length=8, choices=CopyState.choices, default=CopyState.NONE)
@@ -103,6 +116,10 @@ class OutgoingMessage(models.Model):
     class Meta:
         verbose_name = _("outgoing e-mail")
         verbose_name_plural = _("outgoing e-mails")
+        constraints = [
+            # A mail is sent again once; whoever repeats it a second time repeats the repetition.
+            models.UniqueConstraint(fields=["replaces"], name="outgoing_replaced_once"),
+        ]
         indexes = [
             models.Index(
                 fields=["account", "next_attempt_at"],
@@ -113,6 +130,11 @@ class OutgoingMessage(models.Model):
                 fields=["copy_next_attempt_at"], name="outgoing_copy_due", condition=Q(copy_state="pending")
             ),
             models.Index(fields=["state", "-id"], name="outgoing_by_state"),
+            models.Index(
+                fields=["-id"],
+                name="outgoing_attention",
+                condition=Q(state__in=["failed", "uncertain"], settled_at__isnull=True),
+            ),
         ]
 
     def __str__(self) -> str:
@@ -169,3 +191,23 @@ class DeliveryAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.message_id}: {self.outcome}"
+
+
+class DeliveryThrottle(models.Model):
+    """Why an account's mail waits: its server does not answer, says 421, or refuses the login.
+
+    The row exists while the account fails. It holds off new attempts until ``retry_at``; with ``is_paused`` (wrong
+    credentials, three times: R32) until the settings differ from ``settings_fingerprint``.
+    """
+
+    account = models.OneToOneField(MailAccount, on_delete=models.CASCADE, related_name="delivery_throttle")
+    failing_since = models.DateTimeField()
+    failures = models.PositiveIntegerField(default=0)
+    retry_at = models.DateTimeField()
+    is_paused = models.BooleanField(default=False)
+    settings_fingerprint = models.CharField(max_length=64)
+    error_code = models.CharField(max_length=60)
+    error_detail = models.CharField(max_length=500, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.account_id}: {self.error_code}"
