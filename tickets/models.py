@@ -195,7 +195,10 @@ class TicketMessage(models.Model):
     # As the sender wrote it. Never render it: tickets.rendering sanitises at every view, so a better
     # sanitiser also protects from old mail (docs/adr).
     untrusted_html = models.TextField(blank=True)
+    # As tickets.threads keeps it: without brackets, a digest where it is longer than the column.
     message_id = models.CharField(max_length=255, blank=True, db_index=True)
+    # The last ids of the mail's own References: an answer carries them on (RFC 5322 §3.6.4).
+    references = models.JSONField(default=list)
     at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
     raw = models.ForeignKey(RawMail, null=True, on_delete=models.PROTECT, related_name="ticket_messages")
@@ -209,6 +212,11 @@ class TicketMessage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to read in it (B2): pages say so instead of showing a blank."""
+        return not self.text.strip() and not self.untrusted_html.strip()
 
 
 class Attachment(models.Model):

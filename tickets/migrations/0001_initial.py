@@ -101,6 +101,7 @@ class Migration(migrations.Migration):
                 ('text', models.TextField(blank=True)),
                 ('untrusted_html', models.TextField(blank=True)),
                 ('message_id', models.CharField(blank=True, db_index=True, max_length=255)),
+                ('references', models.JSONField(default=list)),
                 ('at', models.DateTimeField()),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
                 ('marks', models.JSONField(default=list)),
