@@ -26,12 +26,14 @@ from mailkit.header_encoding import parameter_tokens, phrase_tokens, text_field,
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _LONGEST_PLAIN_LINE = 990
 _NEEDS_ENCODING = re.compile(rb"[^\t\r\n -~]|^From |\r\n\.", re.MULTILINE)
-_CONTENT_TYPE = re.compile(r"(application|audio|font|image|model|text|video|message)/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,100}\Z")  # fmt: skip
+_CONTENT_TYPE = re.compile(
+    r"(application|audio|font|image|model|text|video|message)/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,100}\Z"
+)
 _MESSAGE_ID = re.compile(r"[!-;=?-~]{1,800}\Z")
 _LATEST_REFERENCES = 20
 _OWN_FIELDS = frozenset(
-    ("from", "sender", "to", "cc", "bcc", "reply-to", "subject", "date", "message-id", "in-reply-to", "references",
-     "mime-version", "received", "return-path", "resent-bcc")
+    ("from", "sender", "to", "cc", "bcc", "reply-to", "subject", "date", "message-id", "in-reply-to",
+     "references", "mime-version", "received", "return-path", "resent-bcc")
 )  # fmt: skip
 
 
@@ -100,7 +102,9 @@ class _Part:
 
 
 def build_message(draft: Draft) -> BuiltMessage:
-    """Build ``draft``. Raises InvalidArgument (control characters, a naive date, a refused header) and InvalidAddress.
+    """Build ``draft``.
+
+    Raises InvalidArgument (control characters, a naive date, a refused header) and InvalidAddress.
 
     The structure is as simple as the content allows: mixed(related(alternative(text, html), inline …),
     attachments …).
@@ -121,7 +125,10 @@ def build_message(draft: Draft) -> BuiltMessage:
 
 
 def new_message_id(domain: str) -> str:
-    """Return a Message-ID, without brackets, that nobody has used or can guess. Raises InvalidAddress for no domain."""
+    """Return a Message-ID, without brackets, that nobody has used or can guess.
+
+    Raises InvalidAddress for no domain.
+    """
     return envelope_address(f"{uuid.uuid4()}@{domain}")
 
 

@@ -34,7 +34,10 @@ class Reply:
 
 @dataclass(frozen=True)
 class DeliveryResult:
-    """A mail that was accepted, by these recipients' server; ``refused`` holds why the others were not (R27)."""
+    """A mail that was accepted, by these recipients' server.
+
+    ``refused`` holds why the others were not (R27).
+    """
 
     reply_code: int
     reply_text: str
@@ -103,6 +106,9 @@ def refusal(reply: Reply, refused: dict[str, Reply] | None = None) -> DeliveryEr
 
 
 def all_refused(refused: dict[str, Reply]) -> DeliveryError:
-    """Return the error for a mail that no recipient's server took; transient when one of them may take it later."""
+    """Return the error for a mail that no recipient's server took.
+
+    Transient when one of them may take it later.
+    """
     replies = list(refused.values())
     return refusal(next((r for r in replies if r.is_transient), replies[0]), refused)

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mailkit.arguments import reject_controls
 from mailkit.errors import HostNotAllowed
 from mailkit.network import NetworkPolicy, Security, ascii_host, dial, resolve
-from mailkit.tls import start_tls
+from mailkit.tls import certificate_facts, start_tls
+
+OnStage = Callable[[str, Mapping[str, str]], None]
+
+
+def _unobserved(_stage: str, _facts: Mapping[str, str]) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +33,14 @@ class PasswordLogin:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server: where it is, how it is secured, and what the environment allows. ``timeout`` is seconds of silence.
+    """A server: where it is, how it is secured, and what the environment allows.
+
+    ``timeout`` is seconds of silence.
 
     ``security``: ``"tls"`` from the first byte, ``"starttls"`` mandatory (never opportunistic), ``"none"``
     only inside ``policy.plaintext_networks``. ``ca_file``: PEM of a company's own authority, trusted besides
-    the system's.
+    the system's. ``on_stage`` is told each stage as it is reached, for tests of settings: ``resolved``
+    (addresses), ``connected`` (port) and ``encrypted`` (version, valid_until).
     """
 
     host: str
@@ -39,6 +49,7 @@ class Endpoint:
     policy: NetworkPolicy
     ca_file: str | None = None
     timeout: float = 30.0
+    on_stage: OnStage = field(default=_unobserved, compare=False, repr=False, kw_only=True)
 
 
 def connect(endpoint: Endpoint) -> socket.socket:
@@ -51,7 +62,9 @@ def connect(endpoint: Endpoint) -> socket.socket:
     if endpoint.security != "tls":
         return sock
     left = max(deadline - time.monotonic(), 0.1)
-    return start_tls(sock, ascii_host(endpoint.host), endpoint.ca_file, left)
+    encrypted = start_tls(sock, ascii_host(endpoint.host), endpoint.ca_file, left)
+    endpoint.on_stage("encrypted", certificate_facts(encrypted))
+    return encrypted
 
 
 def connect_plain(endpoint: Endpoint) -> socket.socket:
@@ -60,4 +73,7 @@ def connect_plain(endpoint: Endpoint) -> socket.socket:
     addresses = resolve(endpoint.host, endpoint.port, endpoint.policy, endpoint.timeout)
     if endpoint.security == "none" and not all(endpoint.policy.allows_plaintext(a.ip) for a in addresses):
         raise HostNotAllowed("unencrypted connections are not allowed there", code="plaintext_not_allowed")
-    return dial(addresses, max(deadline - time.monotonic(), 0.1))
+    endpoint.on_stage("resolved", {"addresses": ", ".join(str(address.ip) for address in addresses)})
+    sock = dial(addresses, max(deadline - time.monotonic(), 0.1))
+    endpoint.on_stage("connected", {"port": str(endpoint.port)})
+    return sock

@@ -1,4 +1,4 @@
-"""Header fields on the wire: RFC 2047 words, RFC 2231 parameters, folding, and nothing that could end a field early.
+"""Header fields on the wire: RFC 2047 words, RFC 2231 parameters, folding; nothing ends a field early.
 
 Lines are at most 78 octets wherever a fold is possible and never reach 998 (RFC 5322 §2.1.1). The stdlib's
 generator does the same, ten times slower, and lets some line separators through.
@@ -28,7 +28,10 @@ _PARAMETER_PIECE = 50
 
 
 def field(name: str, tokens: Iterable[str]) -> bytes:
-    """Return ``name: tokens`` with its CRLF, folded between tokens. Raises InvalidArgument for a bad name or token."""
+    """Return ``name: tokens`` with its CRLF, folded between tokens.
+
+    Raises InvalidArgument for a bad name or token.
+    """
     if not _FIELD_NAME.match(name):
         raise InvalidArgument("not a header field's name")
     lines = [f"{name}:"]

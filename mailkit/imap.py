@@ -39,6 +39,7 @@ from mailkit.imap_folders import Folder, encode_folder_name, read_folders
 from mailkit.imap_transport import GuardedClient, ResponseLimits
 from mailkit.network import ascii_host
 from mailkit.redaction import redact
+from mailkit.tls import certificate_facts
 
 __all__ = [
     "Folder",
@@ -138,6 +139,8 @@ class ImapSession:
         if endpoint.security == "starttls":
             with _translated():
                 self._engine.upgrade()
+            if isinstance(self._engine.sock, ssl.SSLSocket):
+                endpoint.on_stage("encrypted", certificate_facts(self._engine.sock))
         if endpoint.security != "none" and not isinstance(self._engine.sock, ssl.SSLSocket):
             raise TlsFailed("the connection is not encrypted")
 
@@ -175,7 +178,10 @@ class ImapSession:
         return self._open_folder(folder, writable=False)
 
     def select(self, folder: str) -> FolderStatus:
-        """Open ``folder`` for deleting (SELECT). Raises MailboxUnavailable ``read-only`` where the rights are missing."""
+        """Open ``folder`` for deleting (SELECT).
+
+        Raises MailboxUnavailable ``read-only`` where the rights are missing.
+        """
         return self._open_folder(folder, writable=True)
 
     def status(self, folder: str) -> FolderStatus:
@@ -197,7 +203,9 @@ class ImapSession:
         return self._selected
 
     def uids_from(self, first_uid: int, since: date | None = None) -> list[int]:
-        """Return the UIDs ≥ ``first_uid`` in ascending order; with ``since`` those that arrived on that day or later.
+        """Return the UIDs ≥ ``first_uid`` in ascending order.
+
+        With ``since`` those that arrived on that day or later.
 
         The server compares days in a time zone of its own, so it is asked for one day more (R20): the caller
         compares INTERNALDATE itself.
@@ -241,7 +249,9 @@ class ImapSession:
         ]
 
     def fetch_raw(self, uids: Sequence[int], sizes: Mapping[int, int]) -> Iterator[RawMessage]:
-        """Yield the whole of each of ``uids`` that still exists. ``sizes`` are those of ``fetch_metadata``, in bytes.
+        """Yield the whole of each of ``uids`` that still exists.
+
+        ``sizes`` are those of ``fetch_metadata``, in bytes.
 
         One command, so the caller cuts batches (50 mails and 8 MB are good). Nothing is yielded unless the
         whole answer arrived; a message far larger than its announced size is a ProtocolViolation (T15).
@@ -340,14 +350,14 @@ class ImapSession:
 
     def _command_by_uid(self, command: str, *arguments: str) -> None:
         with self._dialogue(_ORDINARY):
-            typ, data = self._engine._simple_command("UID", command, *arguments)  # noqa: SLF001 - imaplib knows no UID EXPUNGE
+            typ, data = self._engine._simple_command("UID", command, *arguments)
             _expect_ok(typ, data)
 
     # -- leaving
     # ---------------------------------------------------------------------------------------------------
 
     def unselect(self) -> None:
-        """Leave the folder without expunging: UNSELECT (RFC 3691), or re-open it read-only where that is missing."""
+        """Leave the folder without expunging: UNSELECT (RFC 3691), else by re-opening it read-only."""
         if self._selected is None:
             return
         if "UNSELECT" in self.capabilities():
@@ -397,7 +407,10 @@ class ImapSession:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Let nothing but our own errors out. Without ``from``: the original may quote the server quoting a password."""
+    """Let nothing but our own errors out.
+
+    Without ``from``: the original may quote the server quoting a password.
+    """
     try:
         yield
     except MailError:
@@ -440,7 +453,10 @@ def _expect_ok(typ: str, data: Sequence[Any]) -> None:
 
 
 def _say_once(secret: str) -> Any:
-    """Return a SASL responder that answers the first challenge only; a second one ends the exchange (trap 2)."""
+    """Return a SASL responder that answers the first challenge only.
+
+    A second one ends the exchange (trap 2).
+    """
     answers = [secret]
     return lambda _challenge: answers.pop() if answers else None
 
@@ -501,7 +517,10 @@ def _refuse_foreign(foreign: set[int]) -> None:
 
 
 def uid_set(uids: Iterable[int]) -> str:
-    """Return ``uids`` as a sequence-set of RFC 3501 §9: ``1:3,7``. Raises InvalidArgument at an impossible UID."""
+    """Return ``uids`` as a sequence-set of RFC 3501 §9: ``1:3,7``.
+
+    Raises InvalidArgument at an impossible UID.
+    """
     ranges: list[list[int]] = []
     for uid in sorted(set(uids)):
         if not is_uid(uid):

@@ -6,6 +6,7 @@ import re
 
 from mailkit.errors import AuthenticationFailed, MailboxUnavailable, MailError
 
+_I = re.IGNORECASE
 _CODE = re.compile(r"\[([A-Z-]+)")
 
 _MAILBOX_CODE_BY_RESPONSE_CODE = {
@@ -20,18 +21,18 @@ _MAILBOX_CODE_BY_RESPONSE_CODE = {
     "LIMIT": "unavailable",
 }
 _MAILBOX_CODE_BY_WORDS = (
-    (re.compile(r"does ?n.?t exist|does not exist|not found|(unknown|no such) (mailbox|folder)", re.IGNORECASE), "no-such-folder"),
-    (re.compile(r"quota|mailbox (is )?full", re.IGNORECASE), "over-quota"),
-    (re.compile(r"read-?only|permission denied|not writable", re.IGNORECASE), "read-only"),
+    (re.compile(r"does ?n.t exist|does not exist|not found|(unknown|no such) (mailbox|folder)", _I), "no-such-folder"),
+    (re.compile(r"quota|mailbox (is )?full", _I), "over-quota"),
+    (re.compile(r"read-?only|permission denied|not writable", _I), "read-only"),
 )  # fmt: skip
 
 # Gmail, Yahoo and iCloud; Gmail and GMX; Gmail and Dovecot; Microsoft; anyone.
 _LOGIN_CODE_BY_WORDS = (
-    (re.compile(r"app(lication)?[- ]?(specific )?password", re.IGNORECASE), "app-password-required"),
-    (re.compile(r"not enabled for imap|imap (access |is )?(not enabled|disabled)|enable imap", re.IGNORECASE), "imap-disabled"),
-    (re.compile(r"too many|maximum number of connections|authenticated but not connected", re.IGNORECASE), "too-many-connections"),
-    (re.compile(r"basic auth\w* is (disabled|blocked)|basicauthblocked", re.IGNORECASE), "oauth-required"),
-    (re.compile(r"temporar|try again|unavailable|internal error|server error", re.IGNORECASE), "unavailable"),
+    (re.compile(r"app(lication)?[- ]?(specific )?password", _I), "app-password-required"),
+    (re.compile(r"enabled? (for )?imap|imap (access |is )?(not enabled|disabled)", _I), "imap-disabled"),
+    (re.compile(r"too many|maximum number of conn|authenticated but not connected", _I), "too-many-connections"),
+    (re.compile(r"basic auth\w* is (disabled|blocked)|basicauthblocked", _I), "oauth-required"),
+    (re.compile(r"temporar|try again|unavailable|internal error|server error", _I), "unavailable"),
 )  # fmt: skip
 _LOGIN_CODE_BY_RESPONSE_CODE = {
     "LIMIT": "too-many-connections",

@@ -14,7 +14,10 @@ LARGEST_UID = 2**32 - 1
 
 @dataclass(frozen=True)
 class MessageMeta:
-    """What FETCH tells of a message without its content. ``internal_date`` is aware; ``size`` is RFC822.SIZE, bytes."""
+    """What FETCH tells of a message without its content.
+
+    ``internal_date`` is aware; ``size`` is RFC822.SIZE, bytes.
+    """
 
     uid: int
     internal_date: datetime
@@ -44,8 +47,8 @@ def read_fetch(parts: Iterable[Any], asked: set[int]) -> dict[int, dict[bytes, A
     """
     messages: dict[int, dict[bytes, Any]] = {}
     for response in _responses(parts):
-        for uid, attributes in parse_fetch_response(response, False, False).items():  # noqa: FBT003 - positional there
-            uid = attributes.get(b"UID")  # noqa: PLW2901 - the key is the sequence number
+        for attributes in parse_fetch_response(response, normalise_times=False, uid_is_key=False).values():
+            uid = attributes.get(b"UID")
             if uid in asked:
                 messages.setdefault(uid, {}).update(_new(attributes, messages.get(uid, {})))
     return messages
@@ -68,7 +71,10 @@ def _responses(parts: Iterable[Any]) -> Iterator[list[Any]]:
 
 
 def internal_date(attributes: dict[bytes, Any]) -> datetime:
-    """Return INTERNALDATE in UTC; now where the server has none or a broken one, so that no mail is held back."""
+    """Return INTERNALDATE in UTC.
+
+    Now where the server has none or a broken one, so that no mail is held back.
+    """
     value = attributes.get(b"INTERNALDATE")
     if not isinstance(value, datetime) or value.tzinfo is None:
         return datetime.now(UTC)

@@ -23,7 +23,8 @@ _ENCODED_RUN = re.compile(rb"&([A-Za-z0-9+,]*)-")
 # What providers without SPECIAL-USE call these folders. Compared with the last part of the name, in lower
 # case.
 _USUAL_NAMES = {
-    "sent": ("sent", "sent items", "sent messages", "sent mail", "gesendet", "gesendete objekte", "gesendete elemente"),
+    "sent": ("sent", "sent items", "sent messages", "sent mail", "gesendet", "gesendete objekte",
+             "gesendete elemente"),
     "drafts": ("drafts", "draft", "entwürfe"),
     "trash": ("trash", "deleted items", "deleted messages", "papierkorb", "gelöscht", "gelöschte elemente"),
     "junk": ("junk", "spam", "junk e-mail", "junk-e-mail", "spamverdacht", "unerwünscht"),
@@ -34,7 +35,10 @@ _USE_BY_USUAL_NAME = {name: use for use, names in _USUAL_NAMES.items() for name 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder as LIST names it. ``special_use`` is one of ``SPECIAL_USES`` or None; ``delimiter`` None: flat."""
+    """A folder as LIST names it.
+
+    ``special_use`` is one of ``SPECIAL_USES`` or None; ``delimiter`` None: flat.
+    """
 
     name: str
     flags: frozenset[str]
@@ -48,7 +52,10 @@ class Folder:
 
 
 def encode_folder_name(name: str) -> str:
-    """Return ``name`` in modified UTF-7, unquoted. Raises InvalidArgument for names that no honest folder has."""
+    """Return ``name`` in modified UTF-7, unquoted.
+
+    Raises InvalidArgument for names that no honest folder has.
+    """
     reject_line_breakers(name, "The folder's name")
     if not name or len(name) > _LONGEST_NAME:
         raise InvalidArgument("The folder's name is empty or too long")
@@ -71,7 +78,10 @@ def decode_folder_name(raw: bytes) -> str:
 
 
 def read_folders(rows: Iterable[tuple[object, object, object]]) -> list[Folder]:
-    """Turn IMAPClient's LIST rows (flags, delimiter, raw name) into folders. Hostile names are left out and logged."""
+    """Turn IMAPClient's LIST rows (flags, delimiter, raw name) into folders.
+
+    Hostile names are left out and logged.
+    """
     folders = []
     for flags, delimiter, raw_name in rows:
         try:

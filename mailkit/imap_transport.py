@@ -95,7 +95,10 @@ class _SocketReader(io.RawIOBase):
 
 
 class BoundedStream:
-    """A connected socket read by lines and literals, each capped. Raises only ``ConnectionFailed`` and its kin."""
+    """A connected socket read by lines and literals, each capped.
+
+    Raises only ``ConnectionFailed`` and its kin.
+    """
 
     def __init__(self, sock: socket.socket, silence_seconds: float) -> None:
         self.sock = sock
@@ -165,7 +168,10 @@ class BoundedStream:
             self._raw.probing = False
 
     def send(self, data: bytes) -> None:
-        """Send a command line or the literal that the line before announced; nothing else may hold controls."""
+        """Send a command line or the literal that the line before announced.
+
+        Nothing else may hold controls.
+        """
         self._check_sent(data)
         self.sock.settimeout(self._silence_seconds)
         view = memoryview(data)
@@ -208,7 +214,7 @@ class GuardedImap4(imaplib.IMAP4):
         """The stream in use; STARTTLS replaces it."""
         return self._stream
 
-    def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:  # noqa: ARG002 - imaplib's
+    def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:  # noqa: ARG002
         self.host, self.port = host, port
         self.sock = self._stream.sock
 

@@ -36,7 +36,10 @@ class LocalMailProgram:
     def send(
         self, envelope_sender: str, recipients: Sequence[str], raw: bytes, *, before_dot: Callable[[], None]
     ) -> DeliveryResult:
-        """Hand ``raw`` to the program; the end of its input is the dot. Raises as ``SmtpSession.send`` does."""
+        """Hand ``raw`` to the program; the end of its input is the dot.
+
+        Raises as ``SmtpSession.send`` does.
+        """
         wanted = check_recipients(recipients)
         sender = envelope_address(envelope_sender) if envelope_sender else "<>"
         content = check_raw(raw).replace(b"\r\n", b"\n")  # the program wants the machine's own line ends
@@ -73,7 +76,9 @@ class LocalMailProgram:
 
 def _start(arguments: list[str], complaints: IO[bytes]) -> subprocess.Popen[bytes]:
     try:
-        return subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=complaints, stderr=complaints)  # noqa: S603 - vetted arguments, no shell
+        return subprocess.Popen(  # noqa: S603 - vetted arguments, no shell
+            arguments, stdin=subprocess.PIPE, stdout=complaints, stderr=complaints
+        )
     except OSError as error:
         raise TransientDeliveryError(
             f"{arguments[0]}: {error.strerror}", code="mail-program-missing"

@@ -41,9 +41,9 @@ LOOPBACK_NETWORKS: tuple[IPNetwork, ...] = (
 _NEVER = tuple(
     ipaddress.ip_network(text)
     for text in (
-        "0.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10", "168.63.129.16/32", "192.0.0.192/32", "192.88.99.0/24",
-        "224.0.0.0/4", "240.0.0.0/4", "::/128", "fe80::/10", "fec0::/10", "ff00::/8", "fd00:ec2::254/128",
-        "2001::/32", "64:ff9b:1::/48",
+        "0.0.0.0/8", "169.254.0.0/16", "100.64.0.0/10", "168.63.129.16/32", "192.0.0.192/32",
+        "192.88.99.0/24", "224.0.0.0/4", "240.0.0.0/4", "::/128", "fe80::/10", "fec0::/10", "ff00::/8",
+        "fd00:ec2::254/128", "2001::/32", "64:ff9b:1::/48",
     )
 )  # fmt: skip
 _GLOBAL_UNICAST_V6 = ipaddress.ip_network("2000::/3")
@@ -56,7 +56,7 @@ _FIRST_ATTEMPTS_SECONDS = 5.0
 
 
 def unwrap(ip: IPAddress) -> IPAddress:
-    """Return the IPv4 address inside an IPv4-mapped, IPv4-compatible, NAT64 (RFC 6052) or 6to4 one, else ``ip``."""
+    """Return the IPv4 address inside an IPv4-mapped, -compatible, NAT64 (RFC 6052) or 6to4 one, else ``ip``."""
     if isinstance(ip, ipaddress.IPv4Address):
         return ip
     inner = ip.ipv4_mapped or ip.sixtofour
@@ -106,7 +106,7 @@ class NetworkPolicy:
     def from_strings(
         cls, networks: Iterable[str], *, ports: Iterable[int], plaintext: Iterable[str] = ()
     ) -> Self:
-        """Build from words of the environment: ``"public"``, ``"loopback"`` and networks such as ``"10.0.0.0/8"``.
+        """Build from words of the environment: ``"public"``, ``"loopback"``, networks such as ``"10.0.0.0/8"``.
 
         Raises ValueError for anything else, and for a network written with host bits set.
         """
@@ -135,7 +135,10 @@ class NetworkPolicy:
 
 @dataclass(frozen=True)
 class VettedAddress:
-    """An address that passed the policy. ``host`` is the name to verify in the certificate; ``ip`` is what is dialled."""
+    """An address that passed the policy.
+
+    ``host`` is the name to verify in the certificate; ``ip`` is what is dialled.
+    """
 
     host: str
     port: int
@@ -159,7 +162,10 @@ def resolve(host: str, port: int, policy: NetworkPolicy, timeout: float) -> list
 
 
 def ascii_host(host: str) -> str:
-    """Return ``host`` in the form that DNS and certificates use (IDNA, no brackets). Raises InvalidArgument."""
+    """Return ``host`` in the form that DNS and certificates use (IDNA, no brackets).
+
+    Raises InvalidArgument.
+    """
     name = reject_controls(host.strip(), "The server's name").removeprefix("[").removesuffix("]").rstrip(".")
     if not name or " " in name or "%" in name or "/" in name:
         raise InvalidArgument("The server's name is not a host name")

@@ -10,12 +10,15 @@ from collections.abc import Iterable
 REPLACEMENT = "[redacted]"
 _SHORTEST_SECRET = 3
 
-# AUTH lines of SMTP and IMAP with whatever follows the mechanism, IMAP's LOGIN, and tokens.
+_MECHANISMS = (
+    r"(?:PLAIN|LOGIN|XOAUTH2|OAUTHBEARER|CRAM-MD5|DIGEST-MD5|NTLM|GSSAPI|EXTERNAL|ANONYMOUS|SCRAM-[\w-]+)"
+)
+_ARGUMENT = r"(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]+)"
+# AUTH lines of SMTP and IMAP with what follows the mechanism (not a server's list of mechanisms), IMAP's
+# LOGIN with its two arguments, and bearer tokens.
 _CREDENTIAL_LINES = (
-    re.compile(
-        r"(?i)(\bAUTH(?:ENTICATE)?[ =]+(?:PLAIN|LOGIN|XOAUTH2|OAUTHBEARER|CRAM-MD5)[ ]+)(?!\[redacted)\S+"
-    ),
-    re.compile(r"(?i)(\bLOGIN[ ]+)(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]+)[ ]+(?:\"(?:[^\"\\]|\\.)*\"|[^\s\"]+)"),
+    re.compile(rf"(?i)(\bAUTH(?:ENTICATE)?[ ]{_MECHANISMS}[ ]+)(?!{_MECHANISMS}(?:\s|$)|\[redacted)\S+"),
+    re.compile(rf"(?i)(\bLOGIN[ ]+){_ARGUMENT}[ ]+(?=[\"\S]){_ARGUMENT}(?=\s*$)", re.MULTILINE),
     re.compile(r"(?i)(\bBearer[ ]+)[A-Za-z0-9._~+/=-]{8,}"),
 )
 

@@ -47,7 +47,7 @@ from mailkit.imap_errors import login_code
 from mailkit.local_mail import LocalMailProgram
 from mailkit.network import ascii_host
 from mailkit.smtp_wire import RecordingSmtp
-from mailkit.tls import client_context, tls_error
+from mailkit.tls import certificate_facts, client_context, tls_error
 
 __all__ = [
     "DeliveryResult",
@@ -150,6 +150,9 @@ class SmtpSession:
         is_encrypted = self._client.get_transport_info("sslcontext") is not None
         if self._endpoint.security != "none" and not is_encrypted:
             raise TlsFailed("the connection is not encrypted")
+        if is_encrypted:
+            facts = certificate_facts(self._client.get_transport_info("ssl_object"))
+            self._endpoint.on_stage("encrypted", facts)
         if login:
             await self._log_in(login)
 
@@ -174,7 +177,9 @@ class SmtpSession:
         """Log in by one mechanism, once: trying all of them counts as several wrong passwords (R32)."""
         offered = self._client.server_auth_methods
         attempts = {
-            "plain": self._client.auth_plain, "login": self._client.auth_login, "cram-md5": self._client.auth_crammd5
+            "plain": self._client.auth_plain,
+            "login": self._client.auth_login,
+            "cram-md5": self._client.auth_crammd5,
         }  # fmt: skip
         attempt = next((attempts[name] for name in attempts if name in offered), None)
         if attempt is None:
@@ -196,7 +201,9 @@ class SmtpSession:
     def send(
         self, envelope_sender: str, recipients: Sequence[str], raw: bytes, *, before_dot: Callable[[], None]
     ) -> DeliveryResult:
-        """Deliver ``raw`` (canonical CRLF) to ``recipients``; ``envelope_sender`` may be ``""``, the null sender.
+        """Deliver ``raw`` (canonical CRLF) to ``recipients``.
+
+        ``envelope_sender`` may be ``""``, the null sender.
 
         ``before_dot`` is called when the server has the whole body and lacks only the final dot. If it
         raises, the connection is cut without the dot, nothing is delivered, and its exception passes on.

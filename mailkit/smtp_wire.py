@@ -70,7 +70,7 @@ class RecordingSmtp(aiosmtplib.SMTP):
             raise aiosmtplib.SMTPServerDisconnected("Connection lost")
         cast("asyncio.WriteTransport", self.protocol.transport).set_write_buffer_limits(high=0)
         self.protocol.write(data)
-        await asyncio.wait_for(self.protocol._drain_helper(), self.timeout)  # noqa: SLF001 - asyncio's own name for it
+        await asyncio.wait_for(self.protocol._drain_helper(), self.timeout)  # noqa: SLF001 - asyncio's name
 
     def abort(self) -> None:
         """Drop the connection and whatever is not sent yet."""

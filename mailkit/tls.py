@@ -1,9 +1,10 @@
-"""TLS: always verified, one shared context per trust setting, and errors that say what is wrong with a certificate."""
+"""TLS: always verified, one shared context per trust setting, errors that say what a certificate lacks."""
 
 from __future__ import annotations
 
 import socket
 import ssl
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from mailkit.errors import CertificateInvalid, ConnectionFailed, ConnectionLost, ConnectionTimeout, TlsFailed
@@ -36,7 +37,7 @@ def client_context(ca_file: str | None = None) -> ssl.SSLContext:
 
 
 def start_tls(sock: socket.socket, host: str, ca_file: str | None, timeout: float) -> ssl.SSLSocket:
-    """Return ``sock`` wrapped in verified TLS, the certificate checked against ``host``, in ``timeout`` seconds.
+    """Return ``sock`` in verified TLS, the certificate checked against ``host``, within ``timeout`` seconds.
 
     On failure the socket is closed and CertificateInvalid, TlsFailed, ConnectionTimeout or ConnectionLost
     raised.
@@ -47,6 +48,17 @@ def start_tls(sock: socket.socket, host: str, ca_file: str | None, timeout: floa
     except OSError as error:
         sock.close()
         raise tls_error(error) from None
+
+
+def certificate_facts(connection: ssl.SSLSocket | ssl.SSLObject) -> dict[str, str]:
+    """Tell the protocol version and until which day (ISO 8601, UTC) the server's certificate is valid."""
+    not_after = str((connection.getpeercert() or {}).get("notAfter", ""))
+    until = (
+        datetime.fromtimestamp(ssl.cert_time_to_seconds(not_after), UTC).date().isoformat()
+        if not_after
+        else ""
+    )
+    return {"version": connection.version() or "", "valid_until": until}
 
 
 def tls_error(error: OSError) -> ConnectionFailed:
