@@ -1,6 +1,19 @@
-"""URLs of the room."""
+"""URLs of the room; the demo's mailboxes exist in the demo only."""
 
-from django.urls import URLPattern
+from django.conf import settings
+from django.urls import path
+
+from cockpit import views
+from cockpit.demo import views as demo
 
 app_name = "cockpit"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.start, name="start"),
+    path("healthz", views.healthz, name="healthz"),
+    path("confirm-copy/", views.confirm_copy, name="confirm_copy"),
+]
+if settings.DEMO_FOLDER:
+    urlpatterns += [
+        path("demo/mailboxes/", demo.mailboxes, name="demo_mailboxes"),
+        path("demo/mailboxes/<str:address>/<str:folder>/", demo.mailbox, name="demo_mailbox"),
+    ]

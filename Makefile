@@ -1,0 +1,65 @@
+# Every target sets up what it needs; `make demo` and `make test` are all a newcomer has to know.
+SHELL := /bin/bash
+BIN := .venv/bin
+DEMO_PORT ?= 8000
+RUN_PORT ?= 8000
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo demo-reset run worker test test-sqlite check format lock messages screenshots
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: $(STAMP) ## Make .venv from the hashed lock
+
+$(STAMP): requirements-dev.lock scripts/setup
+	@scripts/setup
+
+demo: setup ## A demo company with its own mail server at http://127.0.0.1:8000/ (DEMO_PORT chooses the port)
+	@$(BIN)/python scripts/demo.py --port $(DEMO_PORT)
+
+demo-reset: ## Forget everything the demo has done
+	@rm -rf var/demo && echo "The demo starts afresh with the next 'make demo'."
+
+run: setup .env ## The product with the settings of .env, in one process
+	@$(BIN)/python manage.py migrate --no-input -v 0
+	@$(BIN)/python manage.py collectstatic --no-input -v 0
+	@$(BIN)/python manage.py serve --port $(RUN_PORT)
+
+worker: setup .env ## A further Celery worker (needs PostgreSQL and Redis in .env)
+	@$(BIN)/celery -A config worker --loglevel INFO
+
+.env:
+	@$(BIN)/python scripts/make_env.py
+
+test: setup ## All tests: on PostgreSQL and Redis, then on SQLite
+	@scripts/test-packages
+	@$(BIN)/python scripts/with_services.py $(BIN)/pytest -n auto --dist loadgroup --create-db $(ARGS)
+	@$(MAKE) --no-print-directory test-sqlite
+
+test-sqlite: setup ## The same tests on SQLite and the in-memory broker, without the browser
+	@$(BIN)/pytest -n auto --dist loadgroup --create-db -m "not browser" $(ARGS)
+
+check: setup ## Style, types, layers, migrations, translations, deployment settings
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy .
+	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/checks.py
+
+format: setup ## Format the code
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+lock: setup ## Compile the lock files anew from pyproject.toml
+	@$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" -o requirements.lock
+	@$(BIN)/uv pip compile -q pyproject.toml --universal --python-version 3.11 --all-extras --generate-hashes \
+		--no-emit-index-url --custom-compile-command "make lock" -o requirements-dev.lock
+
+messages: setup ## Collect new texts into the German catalogues and compile them
+	@$(BIN)/python scripts/messages.py
+
+screenshots: setup ## Pictures of the running demo's main pages into docs/images
+	@scripts/test-packages chromium
+	@$(BIN)/python scripts/screenshots.py

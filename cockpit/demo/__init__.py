@@ -1,0 +1,1 @@
+"""The demo: a company, its customers, and a mail server of their own on loopback."""
