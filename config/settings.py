@@ -82,7 +82,9 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
+                "masterdata.context_processors.company",
                 "ui.context_processors.frame",
+                "cockpit.context_processors.quiet_copy",
             ]
         },
     }
@@ -136,6 +138,10 @@ AXES_FAILURE_LIMIT = 5
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_COOLOFF_TIME = "masterdata.login.lockout_delay"
 AXES_RESET_ON_SUCCESS = True
+AXES_USERNAME_CALLABLE = "masterdata.login.counted_name"
+# The log of failures tells how many lockouts there were; attempts during a lockout neither count nor prolong it.
+AXES_ENABLE_ACCESS_FAILURE_LOG = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_CALLABLE = "masterdata.login.locked_out"
 AXES_ENABLE_ADMIN = False
 AXES_VERBOSE = False
@@ -196,6 +202,8 @@ SENDMAIL_PATH = env.str("SENDMAIL_PATH", default="/usr/sbin/sendmail")
 TICKET_REOPEN_DAYS = env.int("TICKET_REOPEN_DAYS", default=30)
 # A copy of the database under another name stays quiet until an administrator confirms it (product §12).
 INSTANCE_NAME = env.str("INSTANCE_NAME", default="erp-mail")
+# Set by `make demo` only: the folder of the demo's own mail server.
+DEMO_FOLDER = env.str("DEMO_FOLDER", default="")
 
 # --- background work -----------------------------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="memory://")
@@ -218,7 +226,11 @@ CELERY_BEAT_SCHEDULE = {
     "deliver-due": {"task": "outbound.deliver_due", "schedule": 5.0, "options": {"expires": 5}},
     "append-due": {"task": "outbound.append_due", "schedule": 10.0, "options": {"expires": 10}},
     "heartbeat": {"task": "jobs.beat_heartbeat", "schedule": 10.0, "options": {"expires": 10}},
-    "forget-old-tests": {"task": "mailaccounts.forget_old_tests", "schedule": 3600.0, "options": {"expires": 600}},
+    "forget-old-tests": {
+        "task": "mailaccounts.forget_old_tests",
+        "schedule": 3600.0,
+        "options": {"expires": 600},
+    },
 }
 
 # --- logging -------------------------------------------------------------------------------------------
