@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 urlpatterns = [
-    path("i18n/", include("django.conf.urls.i18n")),
+    path("", include("ui.urls")),
     path("", include("masterdata.login_urls")),
     path("masterdata/", include("masterdata.urls")),
     path("accounts/", include("mailaccounts.urls")),

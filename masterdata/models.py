@@ -65,7 +65,9 @@ class Address(models.Model):
     street = models.CharField(_("street"), max_length=200, blank=True)
     postal_code = models.CharField(_("postal code"), max_length=20, blank=True)
     city = models.CharField(_("city"), max_length=100, blank=True)
-    language = models.CharField(_("language"), max_length=2, choices=Language.choices, default=Language.GERMAN)
+    language = models.CharField(
+        _("language"), max_length=2, choices=Language.choices, default=Language.GERMAN
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -148,7 +150,9 @@ class Substitution(models.Model):
         verbose_name = _("substitution")
         verbose_name_plural = _("substitutions")
         constraints = [
-            models.CheckConstraint(condition=models.Q(ends_on__gte=models.F("starts_on")), name="substitution_period")
+            models.CheckConstraint(
+                condition=models.Q(ends_on__gte=models.F("starts_on")), name="substitution_period"
+            )
         ]
 
     def __str__(self) -> str:

@@ -31,14 +31,18 @@ def role_names(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:
     if cached is None:
         groups = getattr(user, "groups", None)
         active = user.is_authenticated and getattr(user, "is_active", False)
-        cached = frozenset(groups.values_list("name", flat=True)) if active and groups is not None else frozenset()
+        cached = (
+            frozenset(groups.values_list("name", flat=True)) if active and groups is not None else frozenset()
+        )
         user._role_names = cached  # type: ignore[union-attr]  # a cache on the request's user object
     return cached
 
 
 def is_superuser(user: AbstractBaseUser | AnonymousUser) -> bool:
     """Whether the user is an active superuser."""
-    return bool(user.is_authenticated and getattr(user, "is_active", False) and getattr(user, "is_superuser", False))
+    return bool(
+        user.is_authenticated and getattr(user, "is_active", False) and getattr(user, "is_superuser", False)
+    )
 
 
 def is_mail_administrator(user: AbstractBaseUser | AnonymousUser) -> bool:

@@ -26,12 +26,24 @@ class NavItem:
     order: int
     may_see: Callable[[AbstractBaseUser | AnonymousUser], bool]
     count: Callable[[AbstractBaseUser | AnonymousUser], Count | None] | None = None
-    # The entry is current on every page whose path starts with its own.
+    # What the number counts, for those who hear the page: "open", "with an error".
+    count_label: str | Promise = ""
+    # Says on which further pages the entry is current; it always is where the path starts with its own.
+    covers: Callable[[str], bool] | None = None
 
     @property
     def url(self) -> str:
         """Where it leads."""
         return reverse(self.url_name)
+
+    def is_current(self, path: str) -> bool:
+        """Whether the page at ``path`` belongs to this entry."""
+        url = self.url
+        return (
+            path == url
+            or (url != "/" and path.startswith(url))
+            or (self.covers is not None and self.covers(path))
+        )
 
 
 _items: list[NavItem] = []
