@@ -132,10 +132,6 @@ def new_message_id(domain: str) -> str:
     return envelope_address(f"{uuid.uuid4()}@{domain}")
 
 
-# -- the head
-# ----------------------------------------------------------------------------------------------------------
-
-
 def _originator_fields(draft: Draft) -> list[bytes]:
     fields = [header_field("From", mailbox_tokens([draft.from_]))]
     if draft.to or not draft.cc:
@@ -189,7 +185,7 @@ def _usable_ids(ids: Sequence[str]) -> list[str]:
 
 
 def _capped(references: list[str]) -> list[str]:
-    """Keep the first, which names the thread, and the latest (RFC 5322 §3.6.4 sets no bound, mail servers do)."""
+    """Keep the first, which names the thread, and the latest: RFC 5322 sets no bound, mail servers do."""
     if len(references) <= _LATEST_REFERENCES + 1:
         return references
     return [references[0], *references[-_LATEST_REFERENCES:]]
@@ -204,10 +200,6 @@ def _extra_fields(draft: Draft) -> list[bytes]:
     if draft.language:
         fields.append(text_field("Content-Language", draft.language))
     return fields
-
-
-# -- the body
-# ----------------------------------------------------------------------------------------------------------
 
 
 def _content(draft: Draft) -> _Part:
@@ -234,7 +226,7 @@ def _text_part(text: str, subtype: str) -> _Part:
 
 
 def _encode_text(octets: bytes) -> tuple[str, bytes]:
-    """Choose the most readable encoding that survives: 7bit, else the shorter of quoted-printable and base64."""
+    """Choose the most readable encoding that survives: 7bit, else quoted-printable, else base64."""
     if not _NEEDS_ENCODING.search(octets) and max(map(len, octets.split(b"\r\n"))) <= _LONGEST_PLAIN_LINE:
         return "7bit", octets
     quoted = binascii.b2a_qp(octets, istext=True)

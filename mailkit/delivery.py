@@ -56,7 +56,7 @@ class MailTransport(Protocol):
 
 
 def check_raw(raw: bytes) -> bytes:
-    """Return ``raw``, or raise InvalidArgument unless all its line ends are CRLF, the last included (T16, RFC 5321 §2.3.8)."""
+    """Return ``raw``; raise InvalidArgument unless each line ends in CRLF, the last too (RFC 5321 §2.3.8)."""
     line_ends = raw.count(b"\r\n")
     if line_ends != raw.count(b"\r") or line_ends != raw.count(b"\n") or not raw.endswith(b"\r\n"):
         raise InvalidArgument("the message holds bare CR or LF")
@@ -73,7 +73,7 @@ def check_recipients(recipients: Sequence[str]) -> list[str]:
 
 
 def envelope_address(address: str) -> str:
-    """Return ``address`` as it stands on the wire, its domain in IDNA. Raises InvalidAddress or InvalidArgument.
+    """Return ``address`` as on the wire, its domain in IDNA. Raises InvalidAddress or InvalidArgument.
 
     Quoted local parts are refused: nobody has one, and they are how one address becomes two.
     """

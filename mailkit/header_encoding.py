@@ -74,7 +74,7 @@ def phrase_tokens(name: str) -> list[str]:
 
 
 def encoded_words(value: str, *, first_room: int = 60) -> list[str]:
-    """Return ``value`` as RFC 2047 words of at most 75 characters in UTF-8, no character split between two."""
+    """Return ``value`` as RFC 2047 words of at most 75 characters in UTF-8, no character split in two."""
     octets = value.encode("utf-8", "replace")
     q_length = sum(len(_Q_TABLE[b]) for b in octets)
     if q_length <= 4 * len(octets) / 3 + 2:
@@ -107,7 +107,7 @@ def _b_words(value: str, first_room: int) -> Iterator[str]:
 
 
 def parameter_tokens(name: str, value: str) -> list[str]:
-    """Return a MIME parameter, in RFC 2231 pieces where it is long or not ASCII. Each begins a possible line."""
+    """Return a MIME parameter, in RFC 2231 pieces where it is long or not ASCII; each may begin a line."""
     reject_line_breakers(value, name)
     if _PARAMETER_TOKEN.match(value):
         return [f'{name}="{value}"']

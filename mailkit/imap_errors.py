@@ -21,7 +21,7 @@ _MAILBOX_CODE_BY_RESPONSE_CODE = {
     "LIMIT": "unavailable",
 }
 _MAILBOX_CODE_BY_WORDS = (
-    (re.compile(r"does ?n.t exist|does not exist|not found|(unknown|no such) (mailbox|folder)", _I), "no-such-folder"),
+    (re.compile(r"n.t exist|not exist|not found|(unknown|no such) (mailbox|folder)", _I), "no-such-folder"),
     (re.compile(r"quota|mailbox (is )?full", _I), "over-quota"),
     (re.compile(r"read-?only|permission denied|not writable", _I), "read-only"),
 )  # fmt: skip
@@ -30,7 +30,7 @@ _MAILBOX_CODE_BY_WORDS = (
 _LOGIN_CODE_BY_WORDS = (
     (re.compile(r"app(lication)?[- ]?(specific )?password", _I), "app-password-required"),
     (re.compile(r"enabled? (for )?imap|imap (access |is )?(not enabled|disabled)", _I), "imap-disabled"),
-    (re.compile(r"too many|maximum number of conn|authenticated but not connected", _I), "too-many-connections"),
+    (re.compile(r"too many|maximum number|authenticated but not connected", _I), "too-many-connections"),
     (re.compile(r"basic auth\w* is (disabled|blocked)|basicauthblocked", _I), "oauth-required"),
     (re.compile(r"temporar|try again|unavailable|internal error|server error", _I), "unavailable"),
 )  # fmt: skip

@@ -9,8 +9,6 @@ from typing import Any
 
 from imapclient.response_parser import parse_fetch_response
 
-LARGEST_UID = 2**32 - 1
-
 
 @dataclass(frozen=True)
 class MessageMeta:
@@ -32,11 +30,6 @@ class RawMessage:
     internal_date: datetime
     size: int
     content: bytes = field(repr=False)
-
-
-def is_uid(value: object) -> bool:
-    """Tell whether ``value`` is a UID that RFC 3501 §9 allows: 1 to 2³²−1."""
-    return isinstance(value, int) and 1 <= value <= LARGEST_UID
 
 
 def read_fetch(parts: Iterable[Any], asked: set[int]) -> dict[int, dict[bytes, Any]]:
@@ -70,7 +63,7 @@ def _responses(parts: Iterable[Any]) -> Iterator[list[Any]]:
             response = []
 
 
-def internal_date(attributes: dict[bytes, Any]) -> datetime:
+def internal_date_of(attributes: dict[bytes, Any]) -> datetime:
     """Return INTERNALDATE in UTC.
 
     Now where the server has none or a broken one, so that no mail is held back.

@@ -1,4 +1,4 @@
-"""The wire under an IMAP session: a vetted socket, bounded in bytes and seconds, below the stdlib's ``IMAP4``.
+"""The wire under an IMAP session: a vetted socket, bounded in bytes and seconds, below the stdlib's IMAP4.
 
 imaplib allocates whatever a literal announces (gh-119511), waits as long as a server drips, and takes a
 command's arguments as they come. All three are mended here, below it, by overriding what it offers to
@@ -234,7 +234,7 @@ class GuardedImap4(imaplib.IMAP4):
         """Keep no last ten lines as imaplib does: LOGIN is among them."""
 
     def upgrade(self) -> None:
-        """Say STARTTLS, and trust nothing that came before TLS stands (RFC 3501 §6.2.1, CVE-2021-33515, B86)."""
+        """Say STARTTLS; trust nothing that came before TLS stands (RFC 3501 §6.2.1, CVE-2021-33515, B86)."""
         if "STARTTLS" not in self.capabilities:
             raise TlsFailed("the server does not offer STARTTLS", code="starttls_missing")
         self._refuse_unasked_bytes()

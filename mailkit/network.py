@@ -56,7 +56,7 @@ _FIRST_ATTEMPTS_SECONDS = 5.0
 
 
 def unwrap(ip: IPAddress) -> IPAddress:
-    """Return the IPv4 address inside an IPv4-mapped, -compatible, NAT64 (RFC 6052) or 6to4 one, else ``ip``."""
+    """Return the IPv4 address inside a mapped, compatible, NAT64 (RFC 6052) or 6to4 one, else ``ip``."""
     if isinstance(ip, ipaddress.IPv4Address):
         return ip
     inner = ip.ipv4_mapped or ip.sixtofour
@@ -106,7 +106,7 @@ class NetworkPolicy:
     def from_strings(
         cls, networks: Iterable[str], *, ports: Iterable[int], plaintext: Iterable[str] = ()
     ) -> Self:
-        """Build from words of the environment: ``"public"``, ``"loopback"``, networks such as ``"10.0.0.0/8"``.
+        """Build from the environment's words: ``"public"``, ``"loopback"``, networks as ``"10.0.0.0/8"``.
 
         Raises ValueError for anything else, and for a network written with host bits set.
         """

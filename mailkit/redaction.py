@@ -24,7 +24,7 @@ _CREDENTIAL_LINES = (
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
-    """Return ``text`` without the ``secrets`` (as they are, quoted, or base64) and without what follows an AUTH."""
+    """Return ``text`` without the ``secrets`` (plain, quoted or base64) and without what follows an AUTH."""
     for form in _forms(secrets):
         text = text.replace(form, REPLACEMENT)
     for pattern in _CREDENTIAL_LINES:

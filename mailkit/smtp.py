@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -132,14 +133,9 @@ class SmtpSession:
     def close(self) -> None:
         """Say QUIT and close. Never raises."""
         if self.is_open:
-            try:
+            with suppress(*_LIBRARY_ERRORS):  # all mails have had their reply; politeness may fail
                 self._loop.run_until_complete(self._client.quit(timeout=_GOODBYE_SECONDS))
-            except _LIBRARY_ERRORS:
-                pass  # all mails have had their reply; politeness may fail
         self._abandon()
-
-    # -- opening
-    # ---------------------------------------------------------------------------------------------------
 
     async def _open(self, login: PasswordLogin | None) -> None:
         greeting = await self._client.connect()
@@ -194,9 +190,6 @@ class SmtpSession:
         return AuthenticationFailed(
             words, code=login_code(words) or ("unavailable" if reply.is_transient else None)
         )
-
-    # -- sending
-    # ---------------------------------------------------------------------------------------------------
 
     def send(
         self, envelope_sender: str, recipients: Sequence[str], raw: bytes, *, before_dot: Callable[[], None]
@@ -323,9 +316,6 @@ class SmtpSession:
     async def _command(self, *words: bytes) -> Reply:
         response = await self._client.execute_command(*words)
         return Reply(response.code, response.message)
-
-    # -- running
-    # ---------------------------------------------------------------------------------------------------
 
     def _run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         try:

@@ -31,7 +31,7 @@ def dovecot(server_certificate: Certificate) -> Iterator[Dovecot]:
 
 @pytest.fixture(scope="session")
 def bare_dovecot(server_certificate: Certificate) -> Iterator[Dovecot]:
-    """A Dovecot that says it can do nothing beyond IMAP4rev1: no UIDPLUS, UNSELECT, SPECIAL-USE, LITERAL+, IDLE."""
+    """A Dovecot that offers IMAP4rev1 only: no UIDPLUS, UNSELECT, SPECIAL-USE, LITERAL+, IDLE."""
     with Dovecot(server_certificate, capability="IMAP4rev1") as server:
         yield server
 

@@ -31,7 +31,7 @@ class Cut:
 
 
 class CuttingProxy:
-    """A TCP proxy to ``port`` of 127.0.0.1 that records both directions of every connection and cuts by ``cut``."""
+    """A TCP proxy to ``port`` of 127.0.0.1 that records both directions of each connection, and cuts."""
 
     def __init__(self, port: int) -> None:
         self._upstream_port = port
