@@ -97,7 +97,8 @@ class OutgoingMessage(models.Model):
     last_reply = models.CharField(max_length=500, blank=True)
     last_error = models.CharField(max_length=60, blank=True)
     finished_at = models.DateTimeField(null=True)
-    replaces = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="replaced_by")
+    # A mail is sent again once; whoever repeats it a second time repeats the repetition.
+    replaces = models.OneToOneField("self", null=True, on_delete=models.PROTECT, related_name="replaced_by")
     # A person decided about an uncertain delivery: "arrived" (settled) or sent again (see ``replaced_by``).
     settled_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -116,10 +117,6 @@ class OutgoingMessage(models.Model):
     class Meta:
         verbose_name = _("outgoing e-mail")
         verbose_name_plural = _("outgoing e-mails")
-        constraints = [
-            # A mail is sent again once; whoever repeats it a second time repeats the repetition.
-            models.UniqueConstraint(fields=["replaces"], name="outgoing_replaced_once"),
-        ]
         indexes = [
             models.Index(
                 fields=["account", "next_attempt_at"],
@@ -203,6 +200,7 @@ class DeliveryThrottle(models.Model):
     account = models.OneToOneField(MailAccount, on_delete=models.CASCADE, related_name="delivery_throttle")
     failing_since = models.DateTimeField()
     failures = models.PositiveIntegerField(default=0)
+    login_failures = models.PositiveIntegerField(default=0)
     retry_at = models.DateTimeField()
     is_paused = models.BooleanField(default=False)
     settings_fingerprint = models.CharField(max_length=64)

@@ -141,4 +141,4 @@ def may_read_content(user: AbstractBaseUser | AnonymousUser, message: OutgoingMe
         return False
     if roles.is_superuser(user) or message.created_by_id == user.pk:
         return True
-    return MailAccount.objects.owned_by(user).filter(pk=message.from_account_id).exists()
+    return MailAccount.objects.owned_by(user).filter(outgoing=message).exists()

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.utils import timezone
 
 from archive.models import RawMail
 from archive.services import store_raw
 from jobs.wake import wake_on_commit
+from outbound.clock import due_at, give_up_at
 from outbound.composing import ComposedMail, compose_many
+from outbound.decisions import (
+    cancel,
+    copy_again,
+    dismiss,
+    record_bounce,
+    send_again,
+    settle_as_arrived,
+    try_now,
+)
 from outbound.drafts import Draft
 from outbound.models import OutgoingMessage, Recipient
 from outbound.tasks import deliver
@@ -22,10 +31,9 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
 
 __all__ = [
-    "ComposedMail", "Draft", "compose", "compose_many", "queue_composed", "queue_many", "queue_message",
+    "ComposedMail", "Draft", "cancel", "compose", "compose_many", "copy_again", "dismiss", "queue_composed",
+    "queue_many", "queue_message", "record_bounce", "send_again", "settle_as_arrived", "try_now",
 ]  # fmt: skip
-
-GIVE_UP_AFTER = timedelta(days=5)  # RFC 5321 §4.5.4.1: at least four to five days
 
 
 def compose(draft: Draft) -> ComposedMail:
@@ -92,11 +100,6 @@ def _row(
         message_id=mail.message_id,
         raw=raws[hashlib.sha256(mail.raw).digest()],
         next_attempt_at=due,
-        give_up_at=due + GIVE_UP_AFTER,
+        give_up_at=give_up_at(due, mail.purpose),
         copy_state=OutgoingMessage.CopyState.PENDING if mail.copies_sent else OutgoingMessage.CopyState.NONE,
     )
-
-
-def due_at(not_before: datetime | None = None) -> datetime:
-    """When a row is due, in whole seconds: SQLite's clock is coarser than Python's, and due means due now."""
-    return (not_before or timezone.now()).replace(microsecond=0)

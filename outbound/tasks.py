@@ -4,10 +4,41 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from outbound import delivery
+from jobs import instance
+from jobs.wake import wake
+from outbound import copying, delivery
 
 
 @shared_task(name="outbound.deliver")
 def deliver(account_id: int) -> None:
-    """Deliver what is due for one transporting account, for at most a slice of 25 seconds."""
-    delivery.deliver(account_id)
+    """Deliver what is due for one transporting account, then go on with what is left and with the Sent copies."""
+    report = delivery.deliver(account_id)
+    if report.has_more:
+        wake(deliver, account_id)
+    if report.has_tried:
+        append_due()
+
+
+@shared_task(name="outbound.deliver_due")
+def deliver_due() -> None:
+    """Find what lost wake-ups and dead workers left (R6, R8): sent by beat."""
+    if not instance.is_original():
+        return
+    for account_id in delivery.due_account_ids():
+        wake(deliver, account_id)
+
+
+@shared_task(name="outbound.append_to_sent")
+def append_to_sent(account_id: int) -> None:
+    """Copy what the account has sent into its Sent folder, for at most a slice of 25 seconds."""
+    if copying.copy_due(account_id).has_more:
+        wake(append_to_sent, account_id)
+
+
+@shared_task(name="outbound.append_due")
+def append_due() -> None:
+    """Find the accounts with Sent copies to make: sent by beat, and after every delivery."""
+    if not instance.is_original():
+        return
+    for account_id in copying.due_account_ids():
+        wake(append_to_sent, account_id)
