@@ -22,13 +22,14 @@ if TYPE_CHECKING:
 class Mailbox(models.Model):
     """One folder of an account and how far it is known: UIDs below ``next_uid`` have a ledger row.
 
-    ``server_messages`` is what the server counted last, minus what was deleted by us since; ``undiscovered`` of
-    them have no ledger row yet.
+    ``server_messages`` is what the server counted last, minus what was deleted by us since; ``undiscovered``
+    of them have no ledger row yet.
     """
 
     account = models.ForeignKey(MailAccount, on_delete=models.PROTECT, related_name="mailboxes")
     name = models.CharField(max_length=255)
-    uid_validity = models.BigIntegerField(null=True)
+    # 0: never looked at.
+    uid_validity = models.BigIntegerField(default=0)
     next_uid = models.BigIntegerField(default=1)
     server_messages = models.PositiveIntegerField(default=0)
     undiscovered = models.PositiveIntegerField(default=0)
@@ -100,8 +101,12 @@ class IncomingMessage(models.Model):
     message_id = models.CharField(max_length=255, blank=True, db_index=True)
     from_address = models.CharField(max_length=320, blank=True)
     subject = models.CharField(max_length=255, blank=True)
-    ticket_message = models.ForeignKey(TicketMessage, null=True, on_delete=models.PROTECT, related_name="ledger_rows")
-    bounce_of = models.ForeignKey(OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="bounces")
+    ticket_message = models.ForeignKey(
+        TicketMessage, null=True, on_delete=models.PROTECT, related_name="ledger_rows"
+    )
+    bounce_of = models.ForeignKey(
+        OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="bounces"
+    )
     duplicate_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="duplicates")
     server_copy = models.CharField(max_length=8, choices=ServerCopy.choices, default=ServerCopy.KEPT)
     discovered_at = models.DateTimeField(auto_now_add=True)
@@ -109,7 +114,9 @@ class IncomingMessage(models.Model):
     # When it came to quarantine first; stays once it is solved, so that solved cases can be found.
     quarantined_at = models.DateTimeField(null=True)
     discarded_at = models.DateTimeField(null=True)
-    discarded_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    discarded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     discard_reason = models.CharField(max_length=500, blank=True)
 
     objects = IncomingMessageQuerySet.as_manager()
@@ -125,7 +132,9 @@ class IncomingMessage(models.Model):
             ),
             models.Index(fields=["raw"], name="ledger_raw"),
             models.Index(
-                fields=["-quarantined_at", "-id"], name="ledger_quarantine", condition=Q(quarantined_at__isnull=False)
+                fields=["-quarantined_at", "-id"],
+                name="ledger_quarantine",
+                condition=Q(quarantined_at__isnull=False),
             ),
             models.Index(
                 fields=["mailbox", "id"], name="ledger_deleting", condition=Q(server_copy="deleting")
@@ -164,12 +173,16 @@ class AutoReply(models.Model):
     reason = models.CharField(max_length=60)
     # Berlin day for which "one a day" is used up; null where that rule is off or nothing was sent.
     day = models.DateField(null=True)
-    outgoing = models.ForeignKey(OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="auto_replies")
+    outgoing = models.ForeignKey(
+        OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="auto_replies"
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["account", "sender", "day"], name="one_auto_reply_a_day", condition=Q(day__isnull=False)
+                fields=["account", "sender", "day"],
+                name="one_auto_reply_a_day",
+                condition=Q(day__isnull=False),
             )
         ]
         indexes = [models.Index(fields=["account", "sender", "-decided_at"], name="auto_reply_counter")]
@@ -182,7 +195,9 @@ class PollRun(models.Model):
     """One "poll now" of a person, so that its page can show what came of it."""
 
     account = models.ForeignKey(MailAccount, on_delete=models.CASCADE, related_name="poll_runs")
-    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     requested_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
     # The numbers of polling.PollReport.
