@@ -1,14 +1,43 @@
 """The record of changes: append-only."""
 
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
 from django.conf import settings
 from django.db import models
 
 
+class AppendOnlyError(TypeError):
+    """Somebody's code tried to change or remove what was recorded; a programming error."""
+
+
+class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+    """Adds rows and reads them; nothing else."""
+
+    def update(self, **_kwargs: Any) -> NoReturn:
+        """Refused."""
+        raise AppendOnlyError("Audit entries are never changed")
+
+    def delete(self) -> NoReturn:
+        """Refused."""
+        raise AppendOnlyError("Audit entries are never deleted")
+
+    def bulk_update(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Refused."""
+        raise AppendOnlyError("Audit entries are never changed")
+
+
 class AuditEntry(models.Model):
-    """Who did what to which object, when, from where. Secrets appear as "changed" only."""
+    """Who did what to which object, when, from where. Secrets appear as "changed" only.
+
+    ``actor_label`` keeps the name when the user's row is gone; only then does the database clear ``actor``.
+    """
 
     at = models.DateTimeField(auto_now_add=True, db_index=True)
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     actor_label = models.CharField(max_length=200)
     ip = models.GenericIPAddressField(null=True)
     action = models.CharField(max_length=60)
@@ -18,8 +47,24 @@ class AuditEntry(models.Model):
     changes = models.JSONField(default=dict)
     reason = models.TextField(blank=True)
 
+    objects = AuditEntryQuerySet.as_manager()
+
     class Meta:
-        indexes = [models.Index(fields=["object_type", "object_id", "-id"])]
+        indexes = [
+            models.Index(fields=["object_type", "object_id", "-id"]),
+            models.Index(fields=["actor_label", "-id"]),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} {self.object_type} {self.object_id}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Append; a stored entry is never written again (AppendOnlyError)."""
+        if not self._state.adding:
+            raise AppendOnlyError("Audit entries are never changed")
+        kwargs["force_insert"] = True
+        super().save(*args, **kwargs)
+
+    def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Refused."""
+        raise AppendOnlyError("Audit entries are never deleted")

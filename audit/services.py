@@ -43,10 +43,13 @@ def record(
 
 def snapshot(obj: Model, fields: Collection[str]) -> dict[str, Any]:
     """Values of ``fields`` as JSON can hold them; take one before and one after a change."""
-    return {name: _plain(obj._meta.get_field(name).value_from_object(obj)) for name in fields}
+    concrete = {field.name: field for field in (*obj._meta.concrete_fields, *obj._meta.many_to_many)}
+    return {name: _plain(concrete[name].value_from_object(obj)) for name in fields}
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any], *, secrets: Collection[str] = ()) -> dict[str, Any]:
+def differences(
+    old: Mapping[str, Any], new: Mapping[str, Any], *, secrets: Collection[str] = ()
+) -> dict[str, Any]:
     """What changed between two snapshots, with secrets reduced to the fact."""
     changed = {name for name in new if old.get(name) != new[name]}
     return {name: SECRET if name in secrets else [old.get(name), new[name]] for name in sorted(changed)}
