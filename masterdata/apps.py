@@ -1,6 +1,7 @@
 """App configuration."""
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 
@@ -9,3 +10,7 @@ class MasterdataConfig(AppConfig):
 
     name = "masterdata"
     verbose_name = _("Master data")
+
+    def ready(self) -> None:
+        """Let the rooms above register what they tell on the page of an address."""
+        autodiscover_modules("timeline")

@@ -82,8 +82,7 @@ def recent_lockouts(name: str, address: str | None) -> int:
 def remaining_attempts(request: HttpRequest) -> int:
     """Attempts left for this name and address before the next pause."""
     failures: int = AxesProxyHandler.get_failures(request, {"username": request.POST.get("username", "")})
-    limit: int = settings.AXES_FAILURE_LIMIT
-    return max(limit - failures, 0)
+    return max(int(settings.AXES_FAILURE_LIMIT) - int(failures), 0)
 
 
 def next_pause(request: HttpRequest) -> timedelta:

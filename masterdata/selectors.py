@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from django.apps import apps
+from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
+from audit.models import AuditEntry
+from masterdata import roles
 from masterdata.models import Company, Employee, Substitution
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+# What counts as settings in the record of changes: the rest may name tickets and mails.
+_SETTINGS_APPS = ("mailaccounts.", "masterdata.", "auth.", "jobs.")
+_SETTINGS_TYPES = ("", "tickets.queue", "tickets.ticketoptions", "inbound.autoresponderoptions")
 
 
 def company() -> Company | None:
@@ -19,7 +27,27 @@ def company() -> Company | None:
 
 def employees_acting_as(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Employee]:
     """The user's own employee and everyone whom they substitute today (Vertretung)."""
-    if not user.is_authenticated:
+    if not isinstance(user, User):
         return Employee.objects.none()
     substituted = Substitution.objects.running().filter(substitute__user=user)
     return Employee.objects.filter(Q(user=user) | Q(pk__in=substituted.values("employee")))
+
+
+def audit_entries_for(user: AbstractBaseUser | AnonymousUser) -> QuerySet[AuditEntry]:
+    """Entries the user may read: auditors all of them, mail administrators those about settings."""
+    if roles.is_auditor(user):
+        return AuditEntry.objects.all()
+    if not roles.is_mail_administrator(user):
+        return AuditEntry.objects.none()
+    about_settings = Q(object_type__in=_SETTINGS_TYPES)
+    for app in _SETTINGS_APPS:
+        about_settings |= Q(object_type__startswith=app)
+    return AuditEntry.objects.filter(about_settings)
+
+
+def model_label(name: str) -> str:
+    """The name of a model in the reader's language: "masterdata.project" → "Projekt"."""
+    try:
+        return str(apps.get_model(name)._meta.verbose_name)
+    except (LookupError, ValueError):
+        return name

@@ -167,6 +167,7 @@
   });
   document.addEventListener("htmx:afterSwap", (event) => prepare(event.detail.target));
 
+  document.documentElement.dataset.scripted = "";
   labelTheme();
   prepare(document);
 })();

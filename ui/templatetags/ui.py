@@ -134,6 +134,14 @@ def is_switch_block(block: object) -> bool:
 
 
 @register.filter
+def row_cells(form: BaseForm) -> list[layout.Cell]:
+    """The cells of one row of a formset, without the box that removes it."""
+    groups = layout.groups_of(form)
+    blocks = [block for group in groups for block in group.blocks if isinstance(block, list)]
+    return [cell for block in blocks for cell in block if cell.field.name != "DELETE"]
+
+
+@register.filter
 def message_tone(level: int) -> str:
     """The tone of a Django message."""
     return MESSAGE_TONES.get(level, "hint")

@@ -5,10 +5,11 @@ that a foreign object does not exist (404) and a missing role is refused (403).
 """
 
 from ui.views.base import PageMixin
-from ui.views.confirm import ConfirmPage, DeletePage
+from ui.views.confirm import ConfirmPage, DeletePage, RefusedError
 from ui.views.filters import Choices, Option, Segments
 from ui.views.form import FormPage
 from ui.views.listing import ListPage
+from ui.views.rows import FormWithRowsPage
 from ui.views.sections import SectionPage
 
 __all__ = [
@@ -16,9 +17,11 @@ __all__ = [
     "ConfirmPage",
     "DeletePage",
     "FormPage",
+    "FormWithRowsPage",
     "ListPage",
     "Option",
     "PageMixin",
+    "RefusedError",
     "SectionPage",
     "Segments",
 ]

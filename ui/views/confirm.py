@@ -23,7 +23,7 @@ from ui.views.base import PageMixin
 M = TypeVar("M", bound=Model)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Raised by ``perform`` with the reason, in the user's words, why nothing was done."""
 
 
@@ -59,8 +59,12 @@ class ConfirmPage(PageMixin, Generic[M]):
         return ()
 
     def perform(self, form: BaseForm | None) -> str | Promise:
-        """Do it; return the message to show (or ""). Raises Refused with the reason when it cannot be done."""
+        """Do it; return the message to show (or ""). Raises RefusedError with the reason when it cannot be done."""
         raise NotImplementedError
+
+    def get_form(self, **data: Any) -> BaseForm | None:
+        """The form to fill in before it is done, if any."""
+        return self.form_class(**data) if self.form_class else None
 
     def get_success_url(self) -> str:
         """Where to go afterwards: the innermost page above by default."""
@@ -71,20 +75,20 @@ class ConfirmPage(PageMixin, Generic[M]):
         crumbs = self.get_crumbs()
         return crumbs[-1][1] if crumbs else "/"
 
-    def get(self, _request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
+    def get(self, _request: HttpRequest, /, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
         """Ask."""
         self.object = self.get_object()
-        return self.render(form=self.form_class() if self.form_class else None)
+        return self.render(form=self.get_form())
 
-    def post(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
+    def post(self, request: HttpRequest, /, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
         """Do it, or say why it cannot be done (422)."""
         self.object = self.get_object()
-        form = self.form_class(data=request.POST) if self.form_class else None
+        form = self.get_form(data=request.POST)
         if form is not None and not form.is_valid():
             return self.render(form=form, status=422)
         try:
             message = self.perform(form)
-        except Refused as reason:
+        except RefusedError as reason:
             return self.render(form=form, obstacle=str(reason), status=422)
         if message:
             messages.success(request, str(message))
@@ -117,14 +121,14 @@ class DeletePage(ConfirmPage[M]):
         return (_("%(name)s will be removed for good.") % {"name": self.object},)
 
     def perform(self, _form: BaseForm | None) -> str:
-        """Delete inside one transaction; Refused when other objects need this one."""
+        """Delete inside one transaction; RefusedError when other objects need this one."""
         name = str(self.object)
         try:
             with transaction.atomic():
                 audit.record(action=f"{self.object._meta.label_lower}.deleted", obj=self.object, by=self.user)
                 self.object.delete()
         except ProtectedError as error:
-            raise Refused(_still_needed(name, error)) from error
+            raise RefusedError(_still_needed(name, error)) from error
         return _("%(name)s has been deleted.") % {"name": name}
 
 

@@ -66,12 +66,12 @@ class FormPage(PageMixin, Generic[M]):
             raise ImproperlyConfigured(f"{type(self).__name__} needs a form_class")
         return self.form_class(instance=self.object, **self.get_form_kwargs(), **data)
 
-    def get(self, _request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
+    def get(self, _request: HttpRequest, /, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
         """Show the form."""
         self.object = self.get_object()
         return self.render(form=self.get_form())
 
-    def post(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
+    def post(self, request: HttpRequest, /, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
         """Save and go on, or show what is missing (422, so that htmx and tests can tell)."""
         self.object = self.get_object()
         form = self.get_form(data=request.POST, files=request.FILES)
@@ -91,14 +91,18 @@ class FormPage(PageMixin, Generic[M]):
         with transaction.atomic():
             # Read again: the form has already written the new values onto its instance.
             stored = None if created else self.get_queryset().filter(pk=form.instance.pk).first()
-            before = audited_state(form, stored)
+            before = self.audited(form, stored)
             saved: M = self.save_objects(form)
-            self.record(saved, before, audited_state(form, saved), created=created)
+            self.record(saved, before, self.audited(form, saved), created=created)
         return saved
 
     def save_objects(self, form: ModelForm[M]) -> M:
         """Write to the database, inside the transaction; override to save formsets too."""
         return form.save()
+
+    def audited(self, form: ModelForm[M], stored: M | None) -> dict[str, Any]:
+        """What the audit entry compares before and after."""
+        return audited_state(form, stored)
 
     def record(self, saved: M, before: dict[str, Any], after: dict[str, Any], *, created: bool) -> None:
         """Append the audit entry; nothing when nothing changed."""

@@ -75,7 +75,7 @@ class ListPage(PageMixin):
         """More context for the table, computed for the rows of the page at a constant number of queries."""
         return {}
 
-    def get(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
+    def get(self, request: HttpRequest, /, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
         """The page, its table alone (htmx), or all of it as CSV."""
         bound = [BoundFilter(definition, request) for definition in self.filters]
         text = self.search_text

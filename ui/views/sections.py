@@ -58,12 +58,12 @@ class SectionPage(PageMixin, Generic[M]):
             raise Http404
         self.section = section
 
-    def get(self, _request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
+    def get(self, _request: HttpRequest, /, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
         """Show the section."""
         self.load()
         return self.render(form=self.get_form())
 
-    def post(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
+    def post(self, request: HttpRequest, /, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
         """Save the section with its audit entry and fence."""
         self.load()
         if not self.section.may_edit(self.user, self.owner):
