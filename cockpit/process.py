@@ -1,8 +1,8 @@
 """Everything in one process: web server, worker and beat as threads (docs/adr/0003).
 
-The embedded default needs no broker and no second process. Three details make it work: the threads pool (a fork
-would not share ``memory://``), beat started with ``embedded_process=False`` for the same reason, and the broker's
-``polling_interval`` of 10 ms in the settings.
+The embedded default needs no broker and no second process. Three details make it work: the threads pool (a
+fork would not share ``memory://``), beat started with ``embedded_process=False`` for the same reason, and the
+broker's ``polling_interval`` of 10 ms in the settings.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class OneProcess:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Start the three threads; the port is bound since construction, which raises OSError for a taken one."""
+        """Start the three threads; a taken port has raised OSError at construction."""
         self._run("web", self._server.run)
         self._run("worker", self._worker.start)
         self._run("beat", lambda: self._beat.start(embedded_process=False))

@@ -14,7 +14,7 @@ SECRET_KEY={secret_key}
 MAIL_KEYS={mail_key}
 INSTANCE_NAME=erp-mail
 ALLOWED_HOSTS=localhost,127.0.0.1
-# HTTPS=false is for trying out on this machine. Behind a TLS proxy: HTTPS=true, BEHIND_PROXY=true, ALLOWED_HOSTS.
+# HTTPS=false is for trying out on this machine. Behind a TLS proxy: HTTPS=true, BEHIND_PROXY=true.
 HTTPS=false
 # For a company: DATABASE_URL=postgres://user:password@127.0.0.1:5432/erp and CELERY_BROKER_URL=redis://127.0.0.1:6379/0
 """
