@@ -1,69 +1,117 @@
 """Incoming mails become messages of tickets, a batch at a time, with a constant number of queries.
 
-:func:`plan_batch` does the reading and all CPU work outside a transaction; :func:`import_batch` writes the plan
-inside the caller's transaction.
+:func:`plan_batch` does the reading and all CPU work outside a transaction; :func:`import_batch` writes the
+plan inside the caller's transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
-from mailaccounts.models import MailAccount
-from mailkit.addresses import Address
-from mailkit.parsing import ParsedMessage
-from outbound.models import OutgoingMessage
-from tickets.models import TicketMessage, TicketOptions
+from jobs.bulk import update_rows
+from tickets.history import new_event, record_events
+from tickets.joining import IncomingMail, KnownTicket, state_after_mail
+from tickets.models import Attachment, Participant, Ticket, TicketEvent, TicketMessage
+from tickets.planning import BatchPlan, Entry, PlannedMail, plan_batch
+from tickets.vocabulary import Event
+
+__all__ = ["BatchPlan", "Entry", "IncomingMail", "PlanOutdated", "PlannedMail", "import_batch", "plan_batch"]
 
 
-@dataclass(frozen=True, slots=True)
-class IncomingMail:
-    """One mail as inbound has read and judged it.
-
-    ``sender`` is who the mail counts as written by (a contact form's Reply-To, product §4; None when there is no
-    valid one), ``reply_address`` where answers go, ``delivered_to`` the own address it was sent to. ``marks`` are
-    values of :class:`tickets.vocabulary.Mark`. ``received_at`` is the server's INTERNALDATE.
-    """
-
-    parsed: ParsedMessage
-    raw_id: int
-    account: MailAccount
-    options: TicketOptions
-    received_at: datetime
-    sender: Address | None
-    reply_address: Address | None
-    delivered_to: str = ""
-    marks: tuple[str, ...] = ()
-    bounce_of: OutgoingMessage | None = None
-    is_bounce: bool = False
-
-
-@dataclass(slots=True)
-class PlannedMail:
-    """What will become of one mail. ``number`` is "" for a bounce of a mail that belongs to no ticket."""
-
-    mail: IncomingMail
-    number: str
-    is_new_ticket: bool
-    marks: list[str]
-
-
-@dataclass(slots=True)
-class BatchPlan:
-    """The plan of one batch, in the order of its mails; numbers of new tickets are reserved."""
-
-    mails: list[PlannedMail]
-
-
-def plan_batch(mails: Sequence[IncomingMail]) -> BatchPlan:
-    """Decide where each mail belongs (product §10) and reserve numbers. Call outside a transaction."""
-    raise NotImplementedError
+class PlanOutdated(Exception):  # noqa: N818  # like LeaseLost: a fact about the plan, not a fault
+    """A ticket of the plan is gone since it was made: plan the batch again."""
 
 
 def import_batch(plan: BatchPlan) -> list[TicketMessage | None]:
     """Write the plan inside the caller's transaction; one entry a mail, in order.
 
-    None stands for a bounce whose outgoing mail belongs to no ticket: the outbox keeps it (R28).
+    None stands for a bounce whose outgoing mail belongs to no ticket: the outbox keeps it (R28). Joined
+    tickets are locked in the order of their ids, and their state is judged as it is then. Raises
+    :class:`PlanOutdated`.
     """
-    raise NotImplementedError
+    entries = plan.entries
+    joined = _lock_joined(entries)
+    tickets = joined | _create_tickets(entries)
+    events = [event for entry in entries for event in _receive(entry, tickets[entry.ticket], plan.planned_at)]
+    update_rows(list(set(joined.values())), ["state", "closed_at", "last_message_at"])
+    _create_messages(entries, tickets)
+    _create_participants(entries, tickets)
+    _create_links(entries, tickets)
+    record_events(events)
+    return [one.entry.message if one.entry else None for one in plan.mails]
+
+
+def _lock_joined(entries: list[Entry]) -> dict[KnownTicket, Ticket]:
+    known = {entry.ticket for entry in entries if entry.ticket.id is not None}
+    if not known:
+        return {}
+    ids = {ticket.id for ticket in known if ticket.id is not None}
+    rows = Ticket.objects.filter(pk__in=ids).order_by("pk").select_for_update(of=("self",))
+    by_id = {row.pk: row for row in rows}
+    if len(by_id) < len(ids):
+        raise PlanOutdated
+    return {ticket: by_id[ticket.id] for ticket in known if ticket.id is not None}
+
+
+def _create_tickets(entries: list[Entry]) -> dict[KnownTicket, Ticket]:
+    new = {entry.ticket: entry.new_ticket for entry in entries if entry.new_ticket}
+    Ticket.objects.bulk_create(new.values())
+    return new
+
+
+def _receive(entry: Entry, ticket: Ticket, at: datetime) -> list[TicketEvent]:
+    """What the mail does to its ticket, and the history of it."""
+    if entry.new_ticket:
+        return _beginning(entry, ticket, at)
+    message = entry.message
+    ticket.last_message_at = max(ticket.last_message_at, message.at)
+    is_bounce = message.kind == TicketMessage.Kind.BOUNCE
+    events = []
+    if is_bounce:
+        events.append(new_event(ticket.pk, Event.BOUNCED, data={"outgoing": message.outgoing_id}, at=at))
+    before = ticket.state
+    if not entry.is_quiet:
+        ticket.state = state_after_mail(before, stays_closed=ticket.stays_closed)
+    if ticket.state != before:
+        ticket.closed_at = None
+        data = {"from": before, "to": ticket.state, "cause": "bounce" if is_bounce else "mail"}
+        events.append(new_event(ticket.pk, Event.STATE_CHANGED, data=data, at=at))
+    return events
+
+
+def _beginning(entry: Entry, ticket: Ticket, at: datetime) -> list[TicketEvent]:
+    events = [new_event(ticket.pk, Event.CREATED, data={"origin": "mail"}, at=at)]
+    if entry.related:
+        data = {"number": entry.related.number, "reason": entry.link_reason}
+        events.append(new_event(ticket.pk, Event.LINKED, data=data, at=at))
+    return events
+
+
+def _create_messages(entries: list[Entry], tickets: dict[KnownTicket, Ticket]) -> None:
+    for entry in entries:
+        entry.message.ticket = tickets[entry.ticket]
+    TicketMessage.objects.bulk_create([entry.message for entry in entries])
+    for entry in entries:
+        for attachment in entry.attachments:
+            attachment.message = entry.message
+    Attachment.objects.bulk_create([one for entry in entries for one in entry.attachments])
+
+
+def _create_participants(entries: list[Entry], tickets: dict[KnownTicket, Ticket]) -> None:
+    for entry in entries:
+        for participant in entry.participants:
+            participant.ticket = tickets[entry.ticket]
+    rows = [one for entry in entries for one in entry.participants]
+    Participant.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _create_links(entries: list[Entry], tickets: dict[KnownTicket, Ticket]) -> None:
+    """Link tickets both ways, as a symmetrical relation stores it."""
+    pairs = []
+    for entry in entries:
+        if entry.related:
+            this, other = tickets[entry.ticket].pk, entry.related.id or tickets[entry.related].pk
+            pairs += [(this, other), (other, this)]
+    link = Ticket.related.through
+    rows = [link(from_ticket_id=one, to_ticket_id=other) for one, other in dict.fromkeys(pairs)]
+    link.objects.bulk_create(rows, ignore_conflicts=True)

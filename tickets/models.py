@@ -37,7 +37,9 @@ class Queue(models.Model):
 
     name = models.CharField(_("name"), max_length=100, unique=True)
     is_active = models.BooleanField(_("active"), default=True)
-    agents = models.ManyToManyField(settings.AUTH_USER_MODEL, blank=True, related_name="queues", verbose_name=_("agents"))
+    agents = models.ManyToManyField(
+        settings.AUTH_USER_MODEL, blank=True, related_name="queues", verbose_name=_("agents")
+    )
 
     objects = QueueQuerySet.as_manager()
 
@@ -105,10 +107,19 @@ class Ticket(models.Model):
     number = models.CharField(_("number"), max_length=20, unique=True)
     subject = models.CharField(_("subject"), max_length=998, blank=True)
     state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.NEW)
-    priority = models.PositiveSmallIntegerField(_("priority"), choices=Priority.choices, default=Priority.NORMAL)
-    queue = models.ForeignKey(Queue, on_delete=models.PROTECT, related_name="tickets", verbose_name=_("queue"))
+    priority = models.PositiveSmallIntegerField(
+        _("priority"), choices=Priority.choices, default=Priority.NORMAL
+    )
+    queue = models.ForeignKey(
+        Queue, on_delete=models.PROTECT, related_name="tickets", verbose_name=_("queue")
+    )
     project = models.ForeignKey(
-        Project, null=True, blank=True, on_delete=models.PROTECT, related_name="tickets", verbose_name=_("project")
+        Project,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="tickets",
+        verbose_name=_("project"),
     )
     assignee = models.ForeignKey(
         settings.AUTH_USER_MODEL,
@@ -119,18 +130,25 @@ class Ticket(models.Model):
         verbose_name=_("assignee"),
     )
     customer = models.ForeignKey(
-        Address, null=True, blank=True, on_delete=models.SET_NULL, related_name="tickets", verbose_name=_("customer")
+        Address,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="tickets",
+        verbose_name=_("customer"),
     )
     # The account whose mail made the ticket; answers start from it. None for tickets written by hand.
-    account = models.ForeignKey(MailAccount, null=True, blank=True, on_delete=models.PROTECT, related_name="tickets")
+    account = models.ForeignKey(
+        MailAccount, null=True, blank=True, on_delete=models.PROTECT, related_name="tickets"
+    )
     requester_address = models.CharField(max_length=320, blank=True)
     requester_name = models.CharField(max_length=200, blank=True)
     created_at = models.DateTimeField()
     last_message_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
-    # Closed on import: a customer's reply does not reopen it until a person has answered or reopened (product §4).
+    # Closed on import: a reply does not reopen it until a person has answered or reopened it (product §4).
     stays_closed = models.BooleanField(default=False)
-    # Stable codes of what an agent should know: "unverified-sender", "foreign-number", "bounce", …
+    # Values of tickets.vocabulary.Mark: what an agent should know before acting.
     marks = models.JSONField(default=list)
     related = models.ManyToManyField("self", blank=True)
 
@@ -181,7 +199,9 @@ class TicketMessage(models.Model):
 
     ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="messages")
     kind = models.CharField(max_length=10, choices=Kind.choices)
-    author = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     from_name = models.CharField(max_length=200, blank=True)
     from_address = models.CharField(max_length=320, blank=True)
     reply_to = models.CharField(max_length=320, blank=True)
@@ -202,7 +222,9 @@ class TicketMessage(models.Model):
     at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
     raw = models.ForeignKey(RawMail, null=True, on_delete=models.PROTECT, related_name="ticket_messages")
-    outgoing = models.ForeignKey(OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="ticket_messages")
+    outgoing = models.ForeignKey(
+        OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="ticket_messages"
+    )
     marks = models.JSONField(default=list)
     # Token of the form that wrote the message: a form sent twice (double click, lost reply) counts once.
     submission = models.UUIDField(null=True, unique=True, editable=False)
@@ -243,7 +265,9 @@ class TicketEvent(models.Model):
 
     ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField()
-    actor = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+")
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
     code = models.CharField(max_length=60)
     data = models.JSONField(default=dict)
 
@@ -260,10 +284,20 @@ class TicketOptions(models.Model):
     account = models.OneToOneField(MailAccount, on_delete=models.CASCADE, related_name="ticket_options")
     is_enabled = models.BooleanField(_("import as tickets"), default=False)
     default_project = models.ForeignKey(
-        Project, null=True, blank=True, on_delete=models.PROTECT, related_name="+", verbose_name=_("default project")
+        Project,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("default project"),
     )
     default_queue = models.ForeignKey(
-        Queue, null=True, blank=True, on_delete=models.PROTECT, related_name="+", verbose_name=_("default queue")
+        Queue,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        verbose_name=_("default queue"),
     )
     # Mail whose INTERNALDATE (Europe/Berlin) lies before this day does not become a ticket.
     from_date = models.DateField(_("from date"), null=True, blank=True)

@@ -1,0 +1,37 @@
+"""Ticket numbers ``YYYYMMDD-NNNNN``: reserved in blocks, unique, gaps allowed."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from tickets.models import NumberSequence
+
+
+def berlin_today() -> date:
+    """The day that stands in numbers given out now, whatever time zone a page is shown in."""
+    return timezone.localdate(timezone=timezone.get_default_timezone())
+
+
+def reserve(count: int, day: date) -> list[str]:
+    """Reserve ``count`` numbers of that day in a short transaction of their own, ascending.
+
+    Never part of another transaction: whoever waits for a number would wait for that one's end.
+    """
+    if count < 1:
+        return []
+    last = _advance(count, day)
+    return [f"{day:%Y%m%d}-{number:05d}" for number in range(last - count + 1, last + 1)]
+
+
+def _advance(count: int, day: date) -> int:
+    """Move the day's sequence on and return its new end; the UPDATE holds the row until the commit."""
+    with transaction.atomic(durable=True):
+        sequence = NumberSequence.objects.filter(day=day)
+        if not sequence.update(last=F("last") + count):
+            NumberSequence.objects.bulk_create([NumberSequence(day=day)], ignore_conflicts=True)
+            sequence.update(last=F("last") + count)
+        return sequence.values_list("last", flat=True).get()
