@@ -1,0 +1,1 @@
+"""Pages of the room, one module each; ``tickets.urls`` names them all."""

@@ -1,0 +1,156 @@
+"""What the pages of one ticket share: finding it, and drawing the conversation page."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import User
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.safestring import mark_safe
+
+from tickets import selectors, wording
+from tickets.composer import Composer, new_composer
+from tickets.conversation import MessageEntry, read_conversation, read_surroundings
+from tickets.forms import PropertiesForm
+from tickets.models import Queue, Ticket
+from ui.conditional import not_modified_or
+from ui.views import PageMixin
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+    from tickets.conversation import Conversation
+
+
+class TicketMixin(PageMixin):
+    """A page or an action of one ticket. A ticket the user may not see does not exist (404)."""
+
+    def may_use(self, user: AbstractBaseUser | AnonymousUser) -> bool:
+        """Everybody signed in: which tickets there are for them, the queryset decides."""
+        return user.is_authenticated
+
+    def find_ticket(self) -> Ticket:
+        """The ticket of the URL, for changing it or for live updates."""
+        found = Ticket.objects.visible_to(self.user).select_related(
+            "queue", "assignee", "customer", "project", "account"
+        )
+        ticket = found.filter(number=self.kwargs["number"]).first()
+        if ticket is None:
+            raise Http404
+        return ticket
+
+    def read_ticket(self) -> Ticket:
+        """The ticket of the URL, for reading its content; a superuser's reading is recorded."""
+        try:
+            return selectors.read_ticket(number=self.kwargs["number"], by=self.user)
+        except Ticket.DoesNotExist:
+            raise Http404 from None
+
+    def back_to(self, ticket: Ticket) -> HttpResponse:
+        """Redirect to the ticket, or to the list when it has left the user's queues."""
+        if Ticket.objects.visible_to(self.user).filter(pk=ticket.pk).exists():
+            return redirect(ticket)
+        return redirect("tickets:list")
+
+
+class ConversationMixin(TicketMixin):
+    """Draws the conversation page, for the page itself and for forms on it that were not taken."""
+
+    template_name = "tickets/ticket.html"
+
+    def render_ticket(self, ticket: Ticket, *, status: int = 200, **given: Any) -> HttpResponse:
+        """The whole page; ``composer``, ``properties`` and ``problem`` replace what it shows by default."""
+        conversation = self.read_log(ticket)
+        log, etag = self.render_log(ticket, conversation)
+        marks = [wording.mark_label(code) for code in ticket.marks]
+        response = self.render(
+            status=status,
+            ticket=ticket,
+            conversation=conversation,
+            surroundings=read_surroundings(ticket, self.user),
+            marks=marks,
+            warning_marks=[mark for mark in marks if mark.tone == "warn"],
+            is_open=ticket.state in Ticket.OPEN_STATES,
+            may_write=True,
+            may_take=ticket.assignee_id != self.user.pk and may_take(ticket, self.user),
+            log_html=mark_safe(log),  # noqa: S308  # rendered by our own template, escaped there
+            log_url=self.log_url(ticket),
+            log_headers=json.dumps({"If-None-Match": etag}),
+            **self._forms(ticket, given),
+        )
+        return self.allow_pictures(response)
+
+    def _forms(self, ticket: Ticket, given: dict[str, Any]) -> dict[str, Any]:
+        composer: Composer = given.pop("composer", None) or new_composer(ticket, self.user, self.request.GET)
+        properties = given.pop("properties", None) or properties_form(ticket)
+        return {"composer": composer, "properties": properties, **given}
+
+    def read_log(self, ticket: Ticket) -> Conversation:
+        """The conversation as the URL asks for it (``?all=1``, ``?remote=<message>``)."""
+        return read_conversation(
+            ticket, self.user, remote=self.wanted_pictures(), shows_all="all" in self.request.GET
+        )
+
+    def render_log(self, ticket: Ticket, conversation: Conversation) -> tuple[str, str]:
+        """The messages as HTML and the ETag under which polling asks for news."""
+        newest = next(
+            (e.message.pk for e in reversed(conversation.entries) if isinstance(e, MessageEntry)), None
+        )
+        context = {
+            "ticket": ticket,
+            "conversation": conversation,
+            "newest": newest,
+            "all_url": f"{ticket.get_absolute_url()}?all=1",
+        }
+        html = render_to_string("tickets/_log.html", context, request=self.request)
+        return html, not_modified_or(self.request, HttpResponse(html)).headers["ETag"]
+
+    def log_url(self, ticket: Ticket) -> str:
+        """Where polling finds the messages as they are shown now."""
+        query = self.request.GET.copy()
+        query.pop("compose", None)
+        return f"{reverse('tickets:log', args=[ticket.number])}?{query.urlencode()}"
+
+    def wanted_pictures(self) -> frozenset[int]:
+        """Messages whose remote pictures the reader asked for."""
+        return frozenset(
+            int(value)
+            for value in self.request.GET.getlist("remote")
+            if value.isdecimal() and len(value) < 19
+        )
+
+    def allow_pictures(self, response: HttpResponse) -> HttpResponse:
+        """Frames inherit the page's policy: remote pictures pass on this response only."""
+        if self.wanted_pictures():
+            vars(response)["_csp_update"] = {
+                "img-src": ["https:"]
+            }  # what django-csp's csp_update decorator sets
+        return response
+
+
+def may_take(ticket: Ticket, user: User) -> bool:
+    """Whether the ticket may be assigned to the user."""
+    return selectors.assignable_users(ticket.queue, ticket=ticket).filter(pk=user.pk).exists()
+
+
+def properties_form(ticket: Ticket, **arguments: Any) -> PropertiesForm:
+    """The form of the ticket's properties. Every active queue can be chosen, as tickets are handed over."""
+    initial = {
+        "state": ticket.state,
+        "priority": ticket.priority,
+        "queue": ticket.queue_id,
+        "assignee": ticket.assignee_id,
+        "project": ticket.project_id,
+    }
+    people = selectors.assignable_users(ticket.queue, ticket=ticket)
+    return PropertiesForm(
+        queues=Queue.objects.filter(is_active=True) | Queue.objects.filter(pk=ticket.queue_id),
+        assignees=people | User.objects.filter(pk=ticket.assignee_id or 0),
+        initial=initial,
+        auto_id="p_%s",
+        **arguments,
+    )
