@@ -26,9 +26,9 @@ from outbound.models import OutgoingMessage
 from outbound.selectors import message_id_domain
 from outbound.services import compose_many, queue_many
 from tickets import tokens
+from tickets.history import new_event, record_events
 from tickets.importing import IncomingMail, PlannedMail
 from tickets.models import TicketEvent, TicketMessage
-from tickets.history import new_event, record_events
 from tickets.vocabulary import Event, Mark
 
 SENT = "answered"

@@ -1,4 +1,4 @@
-"""Subject and text of an automatic answer: a sanitised template and two variables, replaced literally (B84)."""
+"""Subject and text of an automatic answer: a sanitised template and two variables, taken literally (B84)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Mapping
 
 import nh3
 from django.utils.html import escape
+from django.utils.translation import gettext_lazy as _
 
 from mailkit.html_text import html_to_text
 
 MAX_SUBJECT_CHARS = 200
+SAMPLE_NUMBER = "20261124-00042"
+SAMPLE_SUBJECT = _("Delivery of our order 4711")
 TAGS = {"a", "b", "blockquote", "br", "div", "em", "h2", "h3", "i", "li", "ol", "p", "strong", "u", "ul"}
 _ATTRIBUTES = {"a": {"href"}}
 _SCHEMES = {"http", "https", "mailto", "tel"}
@@ -59,3 +62,14 @@ def render_text(html: str) -> str:
 
 def _replace(template: str, values: Mapping[str, str]) -> str:
     return _VARIABLE.sub(lambda match: values[match[1]], template)
+
+
+def preview(subject: str, html: str) -> dict[str, str]:
+    """Subject, HTML and plain text with sample values, for the form; templates as they were typed."""
+    values = variables(number=SAMPLE_NUMBER, subject=str(SAMPLE_SUBJECT))
+    rendered = render_html(html, values)
+    return {
+        "preview_subject": render_subject(subject, values),
+        "preview_html": rendered,
+        "preview_text": render_text(rendered),
+    }

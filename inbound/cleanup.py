@@ -62,7 +62,7 @@ def _candidates(options: TicketOptions, mailbox: Mailbox) -> QuerySet[IncomingMe
 
 
 def _claim(visit: Visit, mailbox: Mailbox) -> list[IncomingMessage]:
-    """Mark the next rows ``deleting``, provided that the settings, read under the lease, still want it (R39)."""
+    """Mark the next rows ``deleting`` if the settings, read under the lease, still want it (R39)."""
     intact = _intact(list(_candidates(visit.options, mailbox)[:BATCH]))
     with visit.fenced():
         options = TicketOptions.objects.get(account=visit.account)

@@ -35,7 +35,7 @@ ON_HOLD = "account_on_hold"
 
 @dataclass(slots=True)
 class PollReport:
-    """What one poll came to. ``error`` is a stable code, "" for success; ``has_more`` when the slice ran out."""
+    """What one poll came to. ``error``: a stable code, "" for success; ``has_more``: the slice ran out."""
 
     new: int = 0
     imported: int = 0
@@ -141,8 +141,11 @@ def _backlog(account: MailAccount) -> int:
 def _visit_server(visit: Visit) -> MailboxUnavailable | None:
     """Poll every folder; one that is unavailable does not keep the others from being polled."""
     failure = None
+    mailboxes = _mailboxes(visit)
+    for mailbox in mailboxes:
+        _finish_stored(visit, mailbox)
     with open_imap(visit.account) as session:
-        for mailbox in _mailboxes(visit):
+        for mailbox in mailboxes:
             try:
                 _visit_folder(visit, session, mailbox)
             except MailboxUnavailable as error:
@@ -166,7 +169,6 @@ def _mailboxes(visit: Visit) -> list[Mailbox]:
 
 def _visit_folder(visit: Visit, session: ImapSession, mailbox: Mailbox) -> None:
     visit.counts.excluded += exclusion.exclude_waiting(visit, mailbox)
-    _finish_stored(visit, mailbox)
     found = discovery.look(visit, session, mailbox)
     _fetch_seen(visit, session, mailbox)
     for uids in discovery.chunks(found):

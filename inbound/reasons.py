@@ -62,7 +62,8 @@ _TEXTS: dict[str, tuple[str | Promise, str | Promise]] = {
     ),
     Reason.LOOP: (
         _(
-            "The message went round in circles: it passed more than 30 servers, or carries the mark of our own answers."
+            "The message went round in circles: it passed more than 30 servers, "
+            "or carries the mark of our own answers."
         ),
         _("Check the forwarding rules of the mailboxes involved. Nothing was answered."),
     ),
