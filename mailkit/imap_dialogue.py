@@ -147,7 +147,7 @@ def _opening_limits(deadline: float) -> ResponseLimits:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Let only our own errors out, and without ``from``: the original may quote a server quoting a password."""
+    """Let only our own errors out, without ``from``: the original may quote a server quoting a password."""
     try:
         yield
     except MailError:

@@ -46,8 +46,8 @@ mail_location = maildir:{root}/home/%u/Maildir
 mail_max_userip_connections = {connections_a_user}
 first_valid_uid = 1
 passdb {{
-  driver = passwd-file
-  args = scheme=PLAIN username_format=%u {root}/users
+  driver = static
+  args = password={password}
 }}
 userdb {{
   driver = static
@@ -86,6 +86,9 @@ service imap-login {{
 }}
 service anvil {{
   chroot =
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service stats {{
   chroot =
@@ -116,12 +119,13 @@ class Dovecot:
         acl: bool = False,
         auth_mechanisms: str = "plain login",
         connections_a_user: int = 100,
+        password: str = "Geheim-4711",
     ) -> None:
         self._program = require_program("dovecot", "dovecot-imapd")
         self._certificate = certificate
         self._capability, self._quota, self._acl = capability, quota, acl
         self._auth_mechanisms, self._connections_a_user = auth_mechanisms, connections_a_user
-        self.host = "localhost"
+        self.host, self.password = "localhost", password
         self.port, self.tls_port = free_port(), free_port()
         self._users = 0
 
@@ -131,7 +135,6 @@ class Dovecot:
         self.root.chmod(0o755)
         (self.root / "run").mkdir()
         (self.root / "home").mkdir()
-        (self.root / "users").touch()
         if os.geteuid() == 0:
             os.chown(self.root / "home", 65534, 65534)
         config = self.root / "dovecot.conf"
@@ -178,6 +181,7 @@ class Dovecot:
             extra=extra,
             auth_mechanisms=self._auth_mechanisms,
             connections_a_user=self._connections_a_user,
+            password=self.password,
         )  # fmt: skip
 
     def log(self) -> str:
@@ -185,13 +189,10 @@ class Dovecot:
         path = self.root / "dovecot.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
-    def new_user(self, username: str | None = None, password: str = "Geheim-4711") -> MailUser:
-        """Make a mailbox nobody has used."""
+    def new_user(self, username: str | None = None) -> MailUser:
+        """Return a mailbox nobody has used. Any name may log in, with the server's one password."""
         self._users += 1
-        user = MailUser(username or f"user{self._users}@firma.example", password)
-        with (self.root / "users").open("a") as users:
-            users.write(f"{user.username}:{{PLAIN}}{user.password}\n")
-        return user
+        return MailUser(username or f"user{self._users}@firma.example", self.password)
 
     def maildir(self, user: MailUser, folder: str = "INBOX") -> Path:
         """Return the Maildir of ``folder``."""
