@@ -96,7 +96,7 @@ def download_headers(attachment: Attachment) -> dict[str, str]:
 
 
 def shows_as_picture(attachment: Attachment) -> bool:
-    """Whether the mail's HTML may show it: a raster type by its name; the bytes are looked at when asked for."""
+    """Whether the mail's HTML may show it: a raster type by its name; the bytes are checked when read."""
     return attachment.content_type.lower() in _PICTURES
 
 

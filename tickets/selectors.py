@@ -184,7 +184,7 @@ def _written_to(ticket: Ticket) -> list[Mailbox]:
 
 
 def assignable_users(queue: Queue, *, ticket: Ticket | None = None) -> QuerySet[User]:
-    """Who may be given a ticket of that queue: its agents, and the owners of the ticket's personal account."""
+    """Who may be given a ticket of that queue: its agents, and who owns the ticket's personal account."""
     allowed = Q(queues=queue, groups__name=roles.AGENT)
     if ticket and ticket.account and ticket.account.kind == MailAccount.Kind.PERSONAL:
         allowed |= Q(employee__account_links__account=ticket.account)

@@ -5,6 +5,6 @@ from tickets.changing import TicketChanges, add_note, change_ticket
 from tickets.history import new_event, record_event, record_events
 
 __all__ = [
-    "TicketChanges", "add_note", "change_ticket", "create_ticket", "new_event", "record_event", "record_events",
-    "reply",
+    "TicketChanges", "add_note", "change_ticket", "create_ticket", "new_event", "record_event",
+    "record_events", "reply",
 ]  # fmt: skip
