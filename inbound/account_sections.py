@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
-from inbound import autoreply_text
+from inbound import autoreply_text, cleanup, exclusion
 from inbound.forms import AutoresponderForm
 from inbound.models import AutoresponderOptions
 from mailaccounts.models import MailAccount
 from masterdata import roles
+from tickets.backlog import backlog
 from ui.sections import Action, Section, account_sections
 
 if TYPE_CHECKING:
@@ -59,4 +60,10 @@ account_sections.register_action(
         order=20,
         may_use=_may_poll,
     )
+)
+
+backlog.register(
+    count_excluded=exclusion.count_reopenable,
+    reopen=exclusion.reopen_excluded,
+    count_deletable=cleanup.count_deletable,
 )

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from archive.models import RawMail
 from inbound.models import IncomingMessage, Mailbox
 from inbound.visit import Visit
 from jobs import failpoints, instance
 from jobs.bulk import update_rows
+from mailaccounts.models import MailAccount
 from mailkit.imap import ImapSession
 from tickets.models import TicketOptions
 
@@ -59,6 +60,17 @@ def _candidates(options: TicketOptions, mailbox: Mailbox) -> QuerySet[IncomingMe
         server_copy__in=IncomingMessage.ON_SERVER,
         processed_at__gt=options.delete_imported_after,
     ).order_by("id")
+
+
+def count_deletable(account: MailAccount) -> int:
+    """How many imported messages still lie on the server: what deleting the backlog, too, would delete."""
+    return IncomingMessage.objects.filter(
+        account=account,
+        uid_validity=F("mailbox__uid_validity"),
+        state=State.IMPORTED,
+        ticket_message__isnull=False,
+        server_copy__in=IncomingMessage.ON_SERVER,
+    ).count()
 
 
 def _claim(visit: Visit, mailbox: Mailbox) -> list[IncomingMessage]:
