@@ -10,6 +10,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from mailkit.defects import Defect, Defects
@@ -75,7 +76,9 @@ def _mailbox(name: str, spec: str, defects: Defects) -> Address | None:
 
 def clean_name(name: str) -> str:
     """Return a display name on one line, without control characters and outer quotes, cut at the limit."""
-    line = " ".join("".join(c if c.isprintable() or c.isspace() else "" for c in name).split())
+    if not name.isprintable():
+        name = "".join(c for c in name if c.isprintable() or c.isspace())
+    line = " ".join(name.split())
     if len(line) > 1 and line[0] == line[-1] and line[0] in "\"'":
         line = line[1:-1].strip()
     return line[:MAX_NAME_CHARS]
@@ -156,6 +159,7 @@ def _unquoted(phrase: str) -> str:
     return _ESCAPE.sub(r"\1", phrase.replace('"', ""))
 
 
+@lru_cache(maxsize=4096)
 def is_valid(address: str) -> bool:
     """Return whether `validate` accepts the address."""
     try:

@@ -190,9 +190,11 @@ def _attachment(
 
 
 def _filename(raw: bytes, part: Part, number: int) -> str:
-    fallback = f"attachment-{number}.{_EXTENSIONS.get(part.content_type.value, 'bin')}"
+    kind = part.content_type.value
+    extension = _EXTENSIONS.get(kind, "txt" if kind.startswith("message/") else "bin")
+    fallback = f"attachment-{number}.{extension}"
     name = parameter_text(part.disposition, "filename") or parameter_text(part.content_type, "name")
-    if not name and part.content_type.value == "message/rfc822":
+    if not name and kind == "message/rfc822":
         name = _attached_subject(raw, part)
     return safe_filename(name, fallback) if name else fallback
 

@@ -37,8 +37,8 @@ _PROSE: Final = re.compile(
     re.IGNORECASE,
 )
 _ORIGINAL_BELOW: Final = re.compile(
-    r"^(?:-{3,} ?(?:below this line|this is a copy|original(?:-| )?(?:message|nachricht|header)|the header"
-    r"|returned message|ursprüngliche nachricht|kopie)|message headers follow|reporting-mta:"
+    r"^[>|\s]*(?:-{3,} ?(?:below this line|this is a copy|original(?:-| )?(?:message|nachricht|header)"
+    r"|the header|returned message|ursprüngliche nachricht|kopie)|message headers follow|reporting-mta:"
     r"|(?:received|return-path|message-id):\s)",
     re.IGNORECASE | re.MULTILINE,
 )

@@ -13,8 +13,11 @@ from mailkit.errors import MalformedMessage
 from mailkit.limits import MAX_HEADER_FIELDS, MAX_HEADER_LINES, MAX_HEADER_VALUE_BYTES
 
 _END_OF_HEADER: Final = re.compile(rb"\n\r?\n")
-_FIELD_BREAK: Final = re.compile(rb"\r?\n(?![ \t])")
 _NAME: Final = re.compile(rb"[!-9;-~]{1,200}[ \t]*:")
+# Name, body with its continuation lines; or a line that is no field.
+_FIELD: Final = re.compile(
+    rb"([!-9;-~]{1,200}+)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)(?:\n|\Z)|([^\n]++)(?:\n|\Z)|\n",
+)
 _FOLD: Final = re.compile(r"[\r\n]+[ \t]*")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 # What moves or hides its neighbours: bidi controls, zero-width characters, C0, C1, line separators, tags.
@@ -29,11 +32,11 @@ class Headers:
 
     __slots__ = ("_fields", "_index")
 
-    def __init__(self, fields: list[tuple[str, bytes]]) -> None:
-        self._fields = fields
+    def __init__(self, fields: list[tuple[bytes, bytes, bytes]]) -> None:
+        self._fields = [field for field in fields if field[0]]
         self._index: dict[str, list[bytes]] = {}
-        for name, value in fields:
-            self._index.setdefault(name.lower(), []).append(value)
+        for name, value, _ in self._fields:
+            self._index.setdefault(name.decode("ascii").lower(), []).append(value)
 
     def __len__(self) -> int:
         return len(self._fields)
@@ -72,12 +75,13 @@ class Headers:
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Yield (name as written, decoded value) of every field in order."""
-        return ((name, decode_words(unfold(value))) for name, value in self._fields)
+        return ((name.decode("ascii"), decode_words(unfold(value))) for name, value, _ in self._fields)
 
 
 def unfold(value: bytes) -> str:
     """Return a raw field body as one line without control characters, cut at the limit."""
-    text = charsets.decode(value[:MAX_HEADER_VALUE_BYTES].strip())[0]
+    data = value[:MAX_HEADER_VALUE_BYTES].strip()
+    text = data.decode("ascii") if data.isascii() else charsets.decode(data)[0]
     if text.isprintable():
         return text
     return _CONTROL.sub("", _FOLD.sub(" ", text))
@@ -118,29 +122,18 @@ def _line_end(raw: bytes, start: int, end: int) -> int:
 
 
 def _split(raw: bytes, start: int, block_end: int, body: int, defects: Defects) -> tuple[Headers, int]:
-    lines = _FIELD_BREAK.split(raw[start:block_end].rstrip(b"\r\n"))
-    if len(lines) > MAX_HEADER_FIELDS:
+    fields = _FIELD.findall(raw, start, block_end)
+    if len(fields) > MAX_HEADER_FIELDS:
         raise MalformedMessage(code="too-many-headers")
-    fields: list[tuple[str, bytes]] = []
-    for number, line in enumerate(lines):
-        if not _NAME.match(line):
-            if line:
-                defects.add(Defect.GARBAGE_IN_HEADER)
-                return Headers(fields), start + _offset(raw, start, block_end, number)
-            continue
-        name, _, value = line.partition(b":")
-        if len(value) > MAX_HEADER_VALUE_BYTES:
-            defects.add(Defect.HEADER_CUT)
-        fields.append((name.strip().decode("ascii"), value))
+    if block_end - start > MAX_HEADER_VALUE_BYTES and any(len(f[1]) > MAX_HEADER_VALUE_BYTES for f in fields):
+        defects.add(Defect.HEADER_CUT)
+    for number, (_, _, garbage) in enumerate(fields):
+        if garbage.strip():
+            defects.add(Defect.GARBAGE_IN_HEADER)
+            return Headers(fields[:number]), _garbage_offset(raw, start, block_end)
     return Headers(fields), body
 
 
-def _offset(raw: bytes, start: int, block_end: int, number: int) -> int:
-    """Return where logical line ``number`` begins, counted from ``start``."""
-    position = start
-    for _ in range(number):
-        match = _FIELD_BREAK.search(raw, position, block_end)
-        if match is None:
-            break
-        position = match.end()
-    return position - start
+def _garbage_offset(raw: bytes, start: int, block_end: int) -> int:
+    found = (match.start(3) for match in _FIELD.finditer(raw, start, block_end) if (match[3] or b"").strip())
+    return next(found, block_end)

@@ -48,6 +48,7 @@ class _Writer:
         self._line: list[str] = []
         self._blank_wanted = False
         self._quote_depth = 0
+        self._last_depth = 0
         self._pre_depth = 0
 
     def write(self, root: LexborNode) -> str:
@@ -126,11 +127,12 @@ class _Writer:
         self._line.clear()
         if not line and not keep_empty:
             return
-        prefix = "> " * min(self._quote_depth, _MAX_QUOTE_DEPTH)
+        depth = min(self._quote_depth, _MAX_QUOTE_DEPTH)
         if self._blank_wanted and self._lines and self._lines[-1].strip("> "):
-            self._lines.append(prefix.rstrip())
+            self._lines.append(("> " * min(depth, self._last_depth)).rstrip())
         self._blank_wanted = False
-        self._lines.append((prefix + line).rstrip())
+        self._last_depth = depth
+        self._lines.append(("> " * depth + line).rstrip())
 
 
 def _children_reversed(node: LexborNode) -> list[LexborNode]:

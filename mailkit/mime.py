@@ -20,9 +20,7 @@ _AFTER_BOUNDARY: Final = re.compile(rb"(--)?[ \t]*+(?:\r\n?|\n|\Z)")
 _LINE_ENDS: Final = frozenset(b"\r\n")
 _TYPE: Final = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
 # The first line that looks like a delimiter and is followed by a part's header.
-_LIKELY_DELIMITER: Final = re.compile(
-    rb"(?:\A|\n)--([^\s\x00-\x1f\x7f]{1,200})[ \t]*+\r?\nContent-", re.IGNORECASE
-)
+_LIKELY_DELIMITER: Final = re.compile(rb"\n--([^\s\x00-\x1f\x7f]{1,200})[ \t]*+\r?\nContent-", re.IGNORECASE)
 _TEXT_PLAIN: Final = Parameterised("text/plain")
 _MESSAGE: Final = Parameterised("message/rfc822")
 
@@ -152,8 +150,8 @@ class _Walk:
         if spans:
             return spans
         self._defects.add(Defect.BOUNDARY_NOT_FOUND if boundary else Defect.BOUNDARY_MISSING)
-        likely = _LIKELY_DELIMITER.search(self._raw, start, end)
-        return self._cut(max(start, likely.start()), end, likely[1]) if likely else []
+        likely = _LIKELY_DELIMITER.search(self._raw, max(0, start - 1), end)
+        return self._cut(start, end, likely[1]) if likely else []
 
     def _cut(self, start: int, end: int, boundary: bytes) -> list[tuple[int, int]]:
         """Return the parts between the delimiter lines of RFC 2046 §5.1.1.
