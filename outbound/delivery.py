@@ -53,6 +53,12 @@ class DeliveryReport:
         """Whether any mail was on the wire, so that there may be Sent copies to make."""
         return bool(self.sent or self.failed or self.deferred)
 
+    def add(self, other: DeliveryReport) -> None:
+        """Add the counts of the next slice, and take over how things stand after it."""
+        for name in ("sent", "failed", "deferred", "uncertain"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.error, self.has_more = other.error, other.has_more
+
     def count(self, state: State) -> None:
         """Count one mail that ended the attempt in ``state``."""
         names = {State.SENT: "sent", State.FAILED: "failed", State.UNCERTAIN: "uncertain"}

@@ -29,32 +29,46 @@ def carrier_of(address: str, routes: Iterable[Route]) -> Route | None:
     First match wins: e-mail address, Sender E-Mailadresse, further sender by address, by domain; only accounts with
     SMTP on. Among equals the standard account comes last, as it carries what nobody else carries.
     """
-    wanted = normalise(address)
     candidates = sorted((r for r in routes if r.sends), key=lambda r: (r.is_standard, r.account_id))
-    return _first(
-        candidates, _is_email(wanted), _is_sender(wanted), _lists(wanted), _lists(f"@{domain_of(wanted)}")
+    return _first(candidates, [rule for _, rule in _carrier_rules(address)])
+
+
+def explain(address: str, carrier: Route) -> str:
+    """Which rule made ``carrier`` the account that transports mail from ``address``; for administrators, in English."""
+    return next(
+        (words for words, rule in _carrier_rules(address) if rule(carrier)), "it was named explicitly"
     )
 
 
 def owner_of(address: str, routes: Iterable[Route]) -> Route | None:
     """The account whose own address it is: display name, Sent copy and rights follow it, SMTP on or off."""
     wanted = normalise(address)
-    return _first(sorted(routes, key=lambda r: r.account_id), _is_email(wanted), _is_sender(wanted))
+    return _first(sorted(routes, key=lambda r: r.account_id), [_is_email(wanted), _is_sender(wanted)])
 
 
 Rule = Callable[[Route], bool]
 
 
-def _first(routes: list[Route], *rules: Rule) -> Route | None:
+def _carrier_rules(address: str) -> list[tuple[str, Rule]]:
+    wanted = normalise(address)
+    return [
+        ("it is the account's e-mail address", _is_email(wanted)),
+        ("it is the account's sender address", _is_sender(wanted)),
+        ("the account lists the address under further senders", _lists(wanted)),
+        ("the account lists the domain under further senders", _lists(f"@{domain_of(wanted)}")),
+    ]
+
+
+def _first(routes: list[Route], rules: list[Rule]) -> Route | None:
     return next((route for rule in rules for route in routes if rule(route)), None)
 
 
 def _is_email(wanted: str) -> Rule:
-    return lambda route: route.email == wanted
+    return lambda route: bool(wanted) and route.email == wanted
 
 
 def _is_sender(wanted: str) -> Rule:
-    return lambda route: route.sender_address == wanted
+    return lambda route: bool(wanted) and route.sender_address == wanted
 
 
 def _lists(pattern: str) -> Rule:

@@ -53,7 +53,7 @@ def message_id_domain(from_address: str) -> str:
 
 def routes_for(addresses: Iterable[str], *, account_ids: Collection[int] = ()) -> list[Route]:
     """Every active account that the rules could choose for one of ``addresses``, in two queries."""
-    wanted = {normalise(address) for address in addresses}
+    wanted = {normalise(address) for address in addresses if address}
     patterns = wanted | {f"@{domain_of(address)}" for address in wanted}
     accounts = (
         MailAccount.objects.active()
