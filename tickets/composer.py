@@ -127,11 +127,9 @@ def _initial(recipients: selectors.AnswerRecipients) -> dict[str, str]:
 
 
 def _warning(warning: selectors.AnswerWarning) -> str:
-    address = warning.data.get("address") or warning.data.get("reply_to")
-    if warning.code == Mark.REPLY_TO_ELSEWHERE and address:
-        return _("The answer goes to %(address)s, as the e-mail asks, and not to its sender.") % {
-            "address": address
-        }
+    if warning.code == Mark.REPLY_TO_ELSEWHERE:
+        text = _("The answer goes to %(reply_to)s, as the e-mail asks, and not to its sender %(from)s.")
+        return text % warning.data
     return mark_label(warning.code).text
 
 

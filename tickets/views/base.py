@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import User
+from django.db.models import Q
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -148,8 +149,8 @@ def properties_form(ticket: Ticket, **arguments: Any) -> PropertiesForm:
     }
     people = selectors.assignable_users(ticket.queue, ticket=ticket)
     return PropertiesForm(
-        queues=Queue.objects.filter(is_active=True) | Queue.objects.filter(pk=ticket.queue_id),
-        assignees=people | User.objects.filter(pk=ticket.assignee_id or 0),
+        queues=Queue.objects.filter(Q(is_active=True) | Q(pk=ticket.queue_id)),
+        assignees=User.objects.filter(Q(pk__in=people.values("pk")) | Q(pk=ticket.assignee_id)),
         initial=initial,
         auto_id="p_%s",
         **arguments,
