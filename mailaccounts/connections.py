@@ -24,7 +24,7 @@ from mailkit.smtp import LocalMailProgram, MailTransport, SmtpEndpoint, SmtpSess
 _SECURITY: dict[str, Security] = {"tls": "tls", "starttls": "starttls", "none": "none"}
 
 
-class AccountNotReady(MailError):
+class AccountNotReady(MailError):  # noqa: N818  # named by what is the case, as in mailkit.errors
     """The account's settings do not allow this connection.
 
     ``code``: account_retired, imap_missing, smtp_off, password_missing, smtp_login_missing.

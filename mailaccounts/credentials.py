@@ -19,21 +19,21 @@ from django.conf import settings
 
 from mailkit.errors import MailError
 
-IMAP_PASSWORD = "mailaccounts.imapsettings.password"  # noqa: S105  # the name of a field, no secret
-SMTP_PASSWORD = "mailaccounts.smtpsettings.password"  # noqa: S105  # the name of a field, no secret
+IMAP_PASSWORD = "mailaccounts.imapsettings.password"  # noqa: S105  # the name of a field  # the name of a field, no secret
+SMTP_PASSWORD = "mailaccounts.smtpsettings.password"  # noqa: S105  # the name of a field  # the name of a field, no secret
 TEST_PARAMETERS = "mailaccounts.connectiontest.parameters"
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
-class CredentialUnreadable(MailError):
+class CredentialUnreadable(MailError):  # noqa: N818  # named by what is the case, as in mailkit.errors
     """The stored secret does not open: its key is missing, or the ciphertext belongs elsewhere."""
 
     code = "credential_unreadable"
 
 
-class InvalidKey(ValueError):
+class InvalidKey(ValueError):  # noqa: N818  # named by what is the case, as in mailkit.errors
     """An entry of ``MAIL_KEYS`` that is no key. The message names the position or the kid, never the key."""
 
 

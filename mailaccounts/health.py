@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
 from mailaccounts.connections import AccountNotReady
@@ -25,21 +25,26 @@ from mailkit.imap_errors import is_temporary
 FIRST_BACKOFF = timedelta(minutes=1)
 LONGEST_BACKOFF = timedelta(minutes=15)
 LOGIN_ATTEMPTS = 3
+# From here on a backlog is worth a word: it is being worked off, and takes more than a poll.
+LARGE_BACKLOG = 200
 _SPREAD = 0.2
 
 Tone = Literal["ok", "warn", "bad", "off", "hint"]
-State = Literal["ok", "failing", "paused", "warning", "waiting", "on_hold", "retired", "send_only"]
+State = Literal["ok", "failing", "paused", "warning", "backlog", "waiting", "on_hold", "retired", "send_only"]
 
 _TONE_BY_STATE: dict[State, Tone] = {
     "ok": "ok",
     "failing": "bad",
     "paused": "bad",
     "warning": "warn",
+    "backlog": "warn",
     "waiting": "hint",
     "on_hold": "off",
     "retired": "off",
     "send_only": "ok",
 }
+
+_POLLED: frozenset[State] = frozenset({"ok", "failing", "warning", "backlog", "waiting"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,21 @@ def resume(account: MailAccount) -> None:
     )
 
 
+def poll_soon() -> int:
+    """Let every account that is polled at all be due now; return how many."""
+    polled = MailAccount.objects.active().filter(imap__isnull=False, on_hold_since__isnull=True)
+    rows = AccountHealth.objects.filter(account__in=polled.values("pk"), is_paused=False)
+    return rows.update(next_poll_at=timezone.now())
+
+
+def forget_old_events() -> int:
+    """Keep the last :attr:`ConnectionEvent.KEPT` events of each account; return how many went."""
+    newer = ConnectionEvent.objects.filter(account=OuterRef("account"), pk__gt=OuterRef("pk"))
+    counted = newer.order_by().values("account").annotate(number=Count("pk")).values("number")
+    old = ConnectionEvent.objects.annotate(newer=Subquery(counted)).filter(newer__gte=ConnectionEvent.KEPT)
+    return ConnectionEvent.objects.filter(pk__in=list(old.values_list("pk", flat=True))).delete()[0]
+
+
 def due_account_ids(limit: int) -> list[int]:
     """Accounts to poll now, those waiting longest first."""
     now = timezone.now()
@@ -148,7 +168,7 @@ def health_card(account: MailAccount) -> HealthCard:
         explanation=_explanation(account, health, state),
         last_success_at=health.last_success_at,
         last_attempt_at=health.last_attempt_at,
-        next_poll_at=health.next_poll_at if state in {"ok", "failing", "warning", "waiting"} else None,
+        next_poll_at=health.next_poll_at if state in _POLLED else None,
         failing_since=health.failing_since,
         failures=health.failures,
         backlog=health.backlog,
@@ -167,6 +187,8 @@ def _state(account: MailAccount, health: AccountHealth) -> State:
         return "paused" if health.is_paused else "failing"
     if health.warning_code:
         return "warning"
+    if health.backlog >= LARGE_BACKLOG:
+        return "backlog"
     return "ok" if health.last_success_at else "waiting"
 
 

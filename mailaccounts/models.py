@@ -288,7 +288,7 @@ class ConnectionTest(models.Model):
     started_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True)
     parameters_encrypted = models.TextField(blank=True)
-    # [{"step": "resolve", "outcome": "ok|bad|off", "detail": "…", "milliseconds": 18, "code": ""}]
+    # What a row holds: see mailaccounts/steps.py.
     steps = models.JSONField(default=list)
     folders = models.JSONField(default=list)
     # Message-ID of the test mail, so that its arrival is recognised and never becomes a ticket.

@@ -1,0 +1,1 @@
+"""Forms of an account's sections, and the checks of settings that they share."""

@@ -1,0 +1,20 @@
+"""Background work of the room."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from mailaccounts import connection_tests, health, probing
+
+
+@shared_task(name="mailaccounts.run_connection_test")
+def run_connection_test(test_uuid: str) -> None:
+    """Run one test of settings; its row tells the page how it goes."""
+    probing.run(test_uuid)
+
+
+@shared_task(name="mailaccounts.forget_old_tests")
+def forget_old_tests() -> None:
+    """Drop tests and connection events that nobody looks at any more."""
+    connection_tests.forget_old()
+    health.forget_old_events()
