@@ -23,7 +23,7 @@ from outbound.composing import ComposedMail
 from outbound.drafts import Draft
 from outbound.errors import NoTransport
 from outbound.models import OutgoingMessage
-from outbound.selectors import message_id_domain
+from outbound.selectors import message_id_domain, transporting_account
 from outbound.services import compose_many, queue_many
 from tickets import tokens
 from tickets.history import new_event, record_events
@@ -32,6 +32,7 @@ from tickets.models import TicketEvent, TicketMessage
 from tickets.vocabulary import Event, Mark
 
 SENT = "answered"
+NO_TRANSPORT = "no-transport"
 _LOOK_BACK = timedelta(hours=49)
 """Two Berlin days, the longer one of autumn among them, hold every answer that still counts."""
 
@@ -41,12 +42,18 @@ class Answer:
     """The decision about one message; ``composed`` is what goes out, None where ``reason`` forbids it."""
 
     verdict: Verdict
+    mail: IncomingMail
     key: str
     reason: str
     decided_at: datetime
     html: str = ""
     text: str = ""
     composed: ComposedMail | None = None
+
+    @property
+    def recipient(self) -> str:
+        """Address the answer goes to; decided for messages with a valid sender only."""
+        return self.mail.sender.address if self.mail.sender else ""
 
 
 class History:
@@ -117,7 +124,7 @@ def _decide_one(visit: Visit, rules: Rules, history: History, verdict: Verdict, 
     reason = autoresponder.suppression_reason(_facts(visit, history, mail, key), rules)
     if reason is None:
         history.add(key)
-    return Answer(verdict, key, reason or SENT, history.now)
+    return Answer(verdict, mail, key, reason or SENT, history.now)
 
 
 def _facts(visit: Visit, history: History, mail: IncomingMail, key: str) -> Facts:
@@ -138,47 +145,60 @@ def _facts(visit: Visit, history: History, mail: IncomingMail, key: str) -> Fact
 def _compose(
     visit: Visit, options: AutoresponderOptions, answers: Sequence[Answer], numbers: dict[int, str]
 ) -> None:
-    if not answers:
-        return
-    drafts = [_draft(visit, options, answer, numbers[id(answer.verdict)]) for answer in answers]
+    """Compose what can leave; an answer that cannot leave must never hold up the import."""
+    drafts = []
+    for answer in answers:
+        sender = answer_address(visit, answer.mail)
+        domain = visit.sending_domain(sender, _sending_domain)
+        if domain is None:
+            answer.reason = NO_TRANSPORT
+        else:
+            drafts.append((answer, _draft(options, answer, numbers[id(answer.verdict)], sender, domain)))
     try:
-        composed: Sequence[ComposedMail | None] = compose_many(drafts)
+        composed: Sequence[ComposedMail | None] = (
+            compose_many([draft for _, draft in drafts]) if drafts else []
+        )
     except (NoTransport, MailError):
-        composed = [_compose_alone(answer, draft) for answer, draft in zip(answers, drafts, strict=True)]
-    for answer, mail in zip(answers, composed, strict=True):
+        composed = [_compose_alone(answer, draft) for answer, draft in drafts]
+    for (answer, _), mail in zip(drafts, composed, strict=True):
         answer.composed = mail
 
 
+def _sending_domain(address: str) -> str | None:
+    """Domain for Message-IDs of mail from the address; None where no account sends for it."""
+    try:
+        transporting_account(address)
+    except NoTransport:
+        return None
+    return message_id_domain(address)
+
+
 def _compose_alone(answer: Answer, draft: Draft) -> ComposedMail | None:
-    """One draft that cannot leave must not hold up the others; nor its message's import."""
     try:
         return compose_many([draft])[0]
     except NoTransport:
-        answer.reason = "no-transport"
+        answer.reason = NO_TRANSPORT
     except MailError:
         answer.reason = "invalid-recipient"
     return None
 
 
-def _draft(visit: Visit, options: AutoresponderOptions, answer: Answer, number: str) -> Draft:
-    mail = answer.verdict.mail
-    if mail is None or mail.sender is None:
-        raise ValueError("an answer was decided for a message without sender")
-    values = autoreply_text.variables(number=number, subject=mail.parsed.subject)
+def _draft(options: AutoresponderOptions, answer: Answer, number: str, sender: str, domain: str) -> Draft:
+    parsed = answer.mail.parsed
+    values = autoreply_text.variables(number=number, subject=parsed.subject)
     answer.html = autoreply_text.render_html(options.html, values)
     answer.text = autoreply_text.render_text(answer.html)
-    sender = answer_address(visit, mail)
-    answered_id = _answerable_id(mail.parsed)
+    answered_id = _answerable_id(parsed)
     return Draft(
         from_address=sender,
-        to=[Address("", mail.sender.address)],
+        to=[Address("", answer.recipient)],
         subject=autoreply_text.render_subject(options.subject, values),
         text=answer.text,
         html=answer.html,
         purpose=OutgoingMessage.Purpose.AUTO_REPLY,
         in_reply_to=answered_id,
-        references=[*mail.parsed.references, answered_id] if answered_id else [],
-        message_id=tokens.make_message_id(number, visit.domain_of(sender, message_id_domain)),
+        references=[*parsed.references, answered_id] if answered_id else [],
+        message_id=tokens.make_message_id(number, domain),
         headers={
             "Auto-Submitted": "auto-replied",
             "X-Auto-Response-Suppress": "All",
@@ -235,8 +255,6 @@ def _ticket_message(answer: Answer, message: TicketMessage, outgoing: OutgoingMe
 
 
 def _event(answer: Answer, message: TicketMessage, outgoing: OutgoingMessage | None) -> TicketEvent:
-    code = Event.AUTOREPLY_SENT if outgoing else Event.AUTOREPLY_SUPPRESSED
-    data: dict[str, str | int] = {"reason": answer.reason}
     if outgoing:
-        data["outgoing"] = outgoing.pk
-    return new_event(message.ticket_id, code, data=data)
+        return new_event(message.ticket_id, Event.AUTOREPLY_SENT, data={"outgoing": outgoing.pk})
+    return new_event(message.ticket_id, Event.AUTOREPLY_SUPPRESSED, data={"reason": answer.reason})

@@ -55,8 +55,8 @@ class AutoresponderForm(forms.ModelForm[AutoresponderOptions]):
             ),
             "once_a_day": gettext_lazy(
                 "On: a sender gets at most one automatic answer per calendar day, and none within 20 hours "
-                "of the last one, so that two e-mails around midnight are not both answered. Off: every e-mail "
-                "is answered, up to 5 per sender and day and 300 per account and hour."
+                "of the last one, so that two e-mails around midnight are not both answered. Off: every "
+                "e-mail is answered, up to 5 per sender and day and 300 per account and hour."
             ),
             "subject": gettext_lazy(
                 "Variables: {TICKET} is the ticket number, {BETREFF} the subject of the incoming e-mail."

@@ -62,7 +62,7 @@ class Visit:
     # Rows whose message the server refused during this poll: one attempt a poll.
     refused: set[int] = field(default_factory=set)
     warning: str = ""
-    _domains: dict[str, str] = field(default_factory=dict)
+    _domains: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, account: MailAccount, lease: HeldLease, *, seconds: float | None) -> Visit:
@@ -92,8 +92,8 @@ class Visit:
             self.has_more = True
         return self.has_more
 
-    def domain_of(self, address: str, look_up: Callable[[str], str]) -> str:
-        """Domain for Message-IDs of mail from ``address``, looked up once a poll."""
+    def sending_domain(self, address: str, look_up: Callable[[str], str | None]) -> str | None:
+        """What ``look_up`` says about sending from ``address``, asked once a poll."""
         if address not in self._domains:
             self._domains[address] = look_up(address)
         return self._domains[address]
