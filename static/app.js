@@ -41,8 +41,11 @@
 
   /* A mail's frame grows with its content; it runs no scripts, so the page measures it. */
   const fitFrame = (frame) => {
-    const inside = frame.contentDocument;
-    if (inside && inside.documentElement) frame.height = String(Math.min(inside.documentElement.scrollHeight + 2, 20000));
+    const root = frame.contentDocument && frame.contentDocument.documentElement;
+    if (!root) return;
+    // offsetHeight, as scrollHeight is never less than the frame itself: a short mail would keep a tall frame.
+    const scrollbar = root.scrollWidth > root.clientWidth ? 18 : 2;
+    frame.height = String(Math.min(root.offsetHeight + scrollbar, 20000));
   };
   const watchFrame = (frame) => {
     const watch = () => {
