@@ -47,6 +47,13 @@ class _SinkSmtp(SMTP):
     """aiosmtpd's protocol with the script's drops and its refusals of DATA."""
 
     sink: "SmtpSink"
+    has_greeted = False
+
+    async def smtp_EHLO(self, hostname: str) -> None:
+        # A connection that says nothing, as a look whether the port answers does, is none that counts.
+        self.sink.connections += not self.has_greeted
+        self.has_greeted = True
+        await super().smtp_EHLO(hostname)
 
     async def smtp_DATA(self, arg: str) -> None:
         script = self.sink.active_script("DATA")
@@ -125,7 +132,6 @@ class SmtpSink:
             auth_require_tls=self._security == "starttls",
         )
         protocol.sink = self
-        self.connections += 1
         return protocol
 
     def listener_context(self) -> object:
@@ -185,7 +191,7 @@ class SmtpSink:
 def _transaction(session: Session, envelope: Envelope, *, is_tls: bool) -> Transaction:
     content = envelope.original_content
     return Transaction(
-        envelope_sender=envelope.mail_from or "",
+        envelope_sender="" if envelope.mail_from == "<>" else str(envelope.mail_from),
         recipients=tuple(envelope.rcpt_tos),
         content=content if isinstance(content, bytes) else b"",
         mail_options=tuple(envelope.mail_options),
