@@ -16,7 +16,7 @@ _PREFIX: Final = re.compile(
     re.IGNORECASE,
 )
 _TICKET_NUMBER: Final = re.compile(
-    r"(?<![\w-])(20\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])-\d{5,7})(?![\w-])"
+    r"(?<![\w-])(20\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])-(?:\d{5}|[1-9]\d{5,6}))(?![\w-])"
 )
 _TICKET_TAG: Final = re.compile(r"\[\s?#?\s?20\d{6}-\d{5,7}\s?\]")
 _BLANKS: Final = re.compile(r"\s+")
@@ -60,9 +60,8 @@ def subject_base(subject: str) -> str:
 def ticket_number_in_subject(subject: str) -> str | None:
     """Return the first ticket number ``YYYYMMDD-NNNNN``, with or without ``[#…]`` around it, else None.
 
-    Five digits are the rule; a day that imports more than 99,999 mails has six or seven.
-
-    Digits that continue on either side (an invoice number, a telephone number) are no ticket number.
+    Five digits are the rule; a day that imports more than 99,999 mails has six or seven. Digits that continue
+    on either side (an invoice number, a telephone number) are no ticket number.
     """
     match = _TICKET_NUMBER.search(subject)
     return match[1] if match else None
