@@ -29,7 +29,9 @@ def _may_poll(user: AbstractBaseUser | AnonymousUser, account: MailAccount) -> b
 
 
 def _is_on(account: MailAccount) -> bool:
-    return AutoresponderOptions.objects.filter(account=account, is_enabled=True).exists()
+    # By the relation: lists join it in, so that no row costs a query.
+    options: AutoresponderOptions | None = getattr(account, "autoresponder", None)
+    return options is not None and options.is_enabled
 
 
 def _preview(request: HttpRequest, account: MailAccount) -> dict[str, Any]:
