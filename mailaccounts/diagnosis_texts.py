@@ -300,11 +300,6 @@ ACCOUNT: dict[str, Text] = {
         _("%(host)s took the test mail, but it did not show up in the mailbox within a minute."),
         _("Look into the spam folder. Some providers deliver mail to oneself later, or not at all."),
     ),
-    "no_sender": (
-        _("No sender address"),
-        _("The account has no address that a test mail could go to."),
-        _CHECK_ENTRY,
-    ),
     "unconfirmed_copy": (
         _("This is a copy"),
         _("This database was last run under another name. Until that is confirmed, nothing is sent."),

@@ -19,7 +19,9 @@ def make_account(db):
     """Create an account with IMAP (``imap=None`` for none) and, when ``smtp`` is given, SMTP."""
     count = 0
 
-    def make(*, imap: dict | None = (), smtp: dict | None = None, password: str = CANARY, **fields) -> MailAccount:
+    def make(
+        *, imap: dict | None = (), smtp: dict | None = None, password: str = CANARY, **fields
+    ) -> MailAccount:
         nonlocal count
         count += 1
         fields = {"display_name": f"Konto {count}", "email": f"konto{count}@brandis.example"} | fields
@@ -45,7 +47,9 @@ def make_employee(db):
     def make(user=None, name: str = "") -> Employee:
         nonlocal count
         count += 1
-        address = Address.objects.create(number=f"M{count}", name=name or f"Mitarbeiter {count}", is_employee=True)
+        address = Address.objects.create(
+            number=f"M{count}", name=name or f"Mitarbeiter {count}", is_employee=True
+        )
         return Employee.objects.create(address=address, user=user)
 
     return make
@@ -91,7 +95,16 @@ def imap_post(account: MailAccount, **changes) -> dict:
 def smtp_post(account: MailAccount, **changes) -> dict:
     """What the browser posts from the unchanged SMTP section, with ``changes`` (None leaves a field out)."""
     smtp = getattr(account, "smtp", None) or SmtpSettings()
-    names = ("transport", "host", "port", "security", "authentication", "username", "sender_address", "sender_name")
+    names = (
+        "transport",
+        "host",
+        "port",
+        "security",
+        "authentication",
+        "username",
+        "sender_address",
+        "sender_name",
+    )
     values = {name: getattr(smtp, name) for name in (*names, "client_alias")}
     values |= {"password": "", "further_senders": ""}
     values |= {name: "on" for name in ("is_enabled", "has_own_login") if getattr(smtp, name)}

@@ -14,7 +14,9 @@ from tests.mailaccounts.conftest import imap_post
 
 
 def _fail(account: MailAccount, error=None) -> None:
-    health.record_failure(account.pk, error or AuthenticationFailed("NO [AUTHENTICATIONFAILED] Authentication failed"))
+    health.record_failure(
+        account.pk, error or AuthenticationFailed("NO [AUTHENTICATIONFAILED] Authentication failed")
+    )
 
 
 @pytest.mark.parametrize("slug", ["imap", "smtp", "employees", "log"])
@@ -55,14 +57,18 @@ def test_owner_filter_and_search(admin_client, make_account):
     assert [row.account.display_name for row in page.context["account_rows"]] == ["Firma"]
 
 
-@pytest.mark.parametrize("sort", ["health", "-health", "name", "-name", "owner", "lag", "-lag", "last", "-last"])
+@pytest.mark.parametrize(
+    "sort", ["health", "-health", "name", "-name", "owner", "lag", "-lag", "last", "-last"]
+)
 def test_sorting(admin_client, make_account, sort):
     for _ in range(3):
         make_account()
     assert len(admin_client.get(reverse("mailaccounts:list"), {"sort": sort}).context["account_rows"]) == 3
 
 
-def test_list_costs_the_same_for_three_accounts_and_thirty(admin_client, make_account, django_assert_max_num_queries):
+def test_list_costs_the_same_for_three_accounts_and_thirty(
+    admin_client, make_account, django_assert_max_num_queries
+):
     for _ in range(3):
         _fail(make_account(smtp={}))
     with django_assert_max_num_queries(40) as few:
@@ -107,7 +113,9 @@ def test_log_tells_changes_and_connection_events(admin_client, make_account):
     account = make_account()
     _fail(account)
     health.record_success(account.pk, next_poll_at=timezone.now())
-    admin_client.post(reverse("mailaccounts:section", args=[account.pk, "imap"]), imap_post(account, description="Neu"))
+    admin_client.post(
+        reverse("mailaccounts:section", args=[account.pk, "imap"]), imap_post(account, description="Neu")
+    )
     page = admin_client.get(reverse("mailaccounts:section", args=[account.pk, "log"])).content.decode()
     assert "Interne Beschreibung" in page
     assert "Neu" in page
