@@ -9,7 +9,7 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import pgettext_lazy
 
 from tickets import selectors
 from tickets.form_fields import as_line
@@ -26,9 +26,9 @@ KINDS = frozenset({ANSWER, ALL, NOTE})
 # Ids of the fields start with c_, so that they differ from those of the properties on the same page.
 AUTO_ID = "c_%s"
 _TABS: tuple[tuple[str, str, str | Promise], ...] = (
-    (ANSWER, "reply", gettext_lazy("Answer")),
-    (ALL, "reply-all", gettext_lazy("All")),
-    (NOTE, "note", gettext_lazy("Internal note")),
+    (ANSWER, "reply", pgettext_lazy("composer", "Answer")),
+    (ALL, "reply-all", pgettext_lazy("composer", "All")),
+    (NOTE, "note", pgettext_lazy("composer", "Internal note")),
 )
 
 

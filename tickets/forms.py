@@ -136,6 +136,7 @@ class PropertiesForm(forms.Form):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             field.show_hidden_initial = True
+            field.widget.attrs["class"] = "form-select form-select-sm"
         self.fields["queue"].queryset = queues  # type: ignore[attr-defined]  # a ModelChoiceField
         self.fields["assignee"].queryset = assignees  # type: ignore[attr-defined]  # a ModelChoiceField
         self.fields["assignee"].label_from_instance = person  # type: ignore[attr-defined]  # a ModelChoiceField

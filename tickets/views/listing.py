@@ -175,9 +175,7 @@ class TicketListPage(ListPage):
     def _segments(self) -> Iterator[Link]:
         """The open states with their numbers, under the queue and assignee chosen, and what is closed."""
         countable = not (self.chosen.query or self.chosen.priority or self.chosen.customer)
-        yield self._segment(
-            OPEN, _("Open ones"), self.counts.of_state("", self.chosen) if countable else None
-        )
+        yield self._segment(OPEN, _("All open"), self.counts.of_state("", self.chosen) if countable else None)
         for state in Ticket.OPEN_STATES:
             count = self.counts.of_state(state, self.chosen) if countable else None
             yield self._segment(state, state.label, count)
