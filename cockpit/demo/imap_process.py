@@ -15,7 +15,8 @@ from pymap.main import main
 
 def end_with_parent() -> None:
     """End the process when the other end of standard input is gone, however the parent ended."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # unbuffered: a thread that holds the buffer's lock would break the exit
+        pass
     os._exit(0)
 
 

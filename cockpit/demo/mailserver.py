@@ -71,6 +71,7 @@ class DemoMailServer:
                 str(self.folder),
             ],
             stdin=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the demo, which then closes this life line
         )
         self._wait_for_imap()
         return self
