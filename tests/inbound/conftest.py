@@ -53,7 +53,9 @@ class Station:
     reports: list[PollReport] = field(default_factory=list)
     tolerates_failures: bool = False
 
-    def deliver(self, *mails: bytes, folder: str = "INBOX", flags: str = "", at: datetime | None = None) -> None:
+    def deliver(
+        self, *mails: bytes, folder: str = "INBOX", flags: str = "", at: datetime | None = None
+    ) -> None:
         """Put mails into the mailbox as they would have arrived at ``at``."""
         date = f'"{at.strftime("%d-%b-%Y %H:%M:%S %z")}"' if at else None
         self.server.deliver(self.user, *mails, folder=folder, flags=flags, internal_date=date)
@@ -68,6 +70,10 @@ class Station:
         assert self.tolerates_failures or not failed, failed[0]
         self.check(before)
         return report
+
+    def poll_unchecked(self) -> PollReport:
+        """Poll where a fault is injected that leaves the server in between."""
+        return polling.poll(self.account.pk, slice_seconds=None)
 
     def check(self, before: dict[int, frozenset[str]]) -> None:
         """I1, I2 and I3 for the INBOX, given its flags before."""
@@ -122,7 +128,9 @@ class Station:
 
     def decisions(self) -> list[str]:
         """Reasons of the autoresponder's decisions in order."""
-        return list(AutoReply.objects.filter(account=self.account).order_by("id").values_list("reason", flat=True))
+        return list(
+            AutoReply.objects.filter(account=self.account).order_by("id").values_list("reason", flat=True)
+        )
 
 
 @pytest.fixture
@@ -139,7 +147,9 @@ def make_station(db, original, dovecot, queue):
         email: str = "", *, server: Dovecot = dovecot, port: int | None = None, sends: bool = False, **imap
     ) -> Station:
         user = server.new_user()
-        account = MailAccount.objects.create(display_name="Info", email=email or f"info{next(_numbers)}@firma.example")
+        account = MailAccount.objects.create(
+            display_name="Info", email=email or f"info{next(_numbers)}@firma.example"
+        )
         settings = ImapSettings(
             account=account,
             host="localhost",
@@ -156,7 +166,12 @@ def make_station(db, original, dovecot, queue):
         settings.save()
         if sends:
             SmtpSettings.objects.create(
-                account=account, is_enabled=True, host="localhost", port=25, security="none", authentication="none"
+                account=account,
+                is_enabled=True,
+                host="localhost",
+                port=25,
+                security="none",
+                authentication="none",
             )
         options = TicketOptions.objects.create(account=account, is_enabled=True, default_queue=queue)
         return Station(account, user, server, options)

@@ -76,7 +76,9 @@ def test_the_same_bytes_twice_are_one_ticket_and_a_recorded_duplicate(station):
 
 
 def test_b70_the_same_message_id_with_other_content_is_kept(station):
-    station.deliver(mail("Eins", message_id="<x@kunde.example>"), mail("Zwei", message_id="<x@kunde.example>"))
+    station.deliver(
+        mail("Eins", message_id="<x@kunde.example>"), mail("Zwei", message_id="<x@kunde.example>")
+    )
     assert station.poll().imported == 2
 
 
