@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from jobs import instance, leases
+from jobs import failpoints, instance, leases
 from jobs.leases import HeldLease, LeaseLost
 from mailaccounts.connections import open_smtp
 from mailaccounts.models import MailAccount
@@ -188,6 +188,7 @@ class _Slice:
         except MailError as error:
             self._record_error(claim, error)
         else:
+            failpoints.reached("outbound_after_reply")
             self._batch.pop(0)
             self._definite(outcomes.record_result(claim, result, self._dialogue()))
         if not getattr(transport, "is_open", True):
@@ -197,7 +198,9 @@ class _Slice:
         message = claim.message
 
         def before_dot() -> None:
+            failpoints.reached("outbound_before_dot_sent")
             claims.mark_dot_sent(claim)
+            failpoints.reached("outbound_before_dot")
 
         def send(envelope_sender: str) -> DeliveryResult:
             return transport.send(

@@ -21,7 +21,11 @@ from outbound.models import OutgoingMessage
 from tests.outbound.conftest import draft
 from tests.servers import Cut, CuttingProxy, Dovecot, SmtpScript
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("original"), pytest.mark.servers]
+pytestmark = [
+    pytest.mark.django_db(transaction=True),
+    pytest.mark.usefixtures("original"),
+    pytest.mark.servers,
+]
 
 State, CopyState = OutgoingMessage.State, OutgoingMessage.CopyState
 
@@ -220,7 +224,3 @@ def test_mail_that_was_never_sent_has_no_copy_to_ask_for(account, agent):
     row = services.queue_message(draft=draft(), by=None)
     with pytest.raises(NotPossible):
         services.copy_again(message=row, by=agent)
-
-
-
-

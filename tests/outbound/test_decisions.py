@@ -62,11 +62,17 @@ def test_a_waiting_mail_is_cancelled_and_never_sent(account, smtp_sink, agent):
     services.cancel(message=row, by=agent)
     assert deliver(account.pk).sent == 0
     row.refresh_from_db()
-    assert (row.state, row.finished_at is not None, actions()) == (State.CANCELLED, True, ["outbound.cancelled"])
+    assert (row.state, row.finished_at is not None, actions()) == (
+        State.CANCELLED,
+        True,
+        ["outbound.cancelled"],
+    )
     assert smtp_sink.transactions == []
 
 
-@pytest.mark.parametrize("state", [State.SENDING, State.DOT_SENT, State.SENT, State.UNCERTAIN, State.CANCELLED])
+@pytest.mark.parametrize(
+    "state", [State.SENDING, State.DOT_SENT, State.SENT, State.UNCERTAIN, State.CANCELLED]
+)
 def test_only_waiting_mail_is_cancelled(account, agent, state):
     row = queue()
     OutgoingMessage.objects.update(state=state)
@@ -157,7 +163,11 @@ def test_a_mail_goes_out_through_another_account_on_request(account, make_accoun
     relay = make_account("relay@andere.example", port=smtp_sink.port)
     row = failed(account, smtp_sink)
     again = services.send_again(message=row, by=agent, account=relay)
-    assert (again.account, again.from_account, again.from_address) == (relay, account, "service@firma.example")
+    assert (again.account, again.from_account, again.from_address) == (
+        relay,
+        account,
+        "service@firma.example",
+    )
     off = make_account("aus@andere.example", smtp=False)
     other = failed(account, smtp_sink)
     with pytest.raises(NoTransport):

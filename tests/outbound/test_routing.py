@@ -17,7 +17,9 @@ SERVICE = Route(1, "service@firma.example", sends=True)
 SALES = Route(2, "sales@firma.example", sender_address="vertrieb@firma.example", sends=True)
 LISTS_ADDRESS = Route(3, "x@andere.example", patterns=frozenset({"info@firma.example"}), sends=True)
 LISTS_DOMAIN = Route(4, "y@andere.example", patterns=frozenset({"@firma.example"}), sends=True)
-STANDARD = Route(0, "haupt@firma.example", patterns=frozenset({"@firma.example"}), sends=True, is_standard=True)
+STANDARD = Route(
+    0, "haupt@firma.example", patterns=frozenset({"@firma.example"}), sends=True, is_standard=True
+)
 ALL = [STANDARD, LISTS_DOMAIN, LISTS_ADDRESS, SALES, SERVICE]
 
 
@@ -112,7 +114,11 @@ class TestWhoMaySendAsWhom:
     def test_a_company_account_without_list_is_open_to_all_staff(self, make_account, make_user):
         make_account(sender_address="kontakt@firma.example", further=("info@firma.example", "@firma.example"))
         staff, outsider = make_user("staff"), make_user("auditor")
-        assert self.addresses(staff) == ["service@firma.example", "kontakt@firma.example", "info@firma.example"]
+        assert self.addresses(staff) == [
+            "service@firma.example",
+            "kontakt@firma.example",
+            "info@firma.example",
+        ]
         assert self.addresses(outsider) == []
         assert selectors.may_send_from(staff, "INFO@firma.example")
         assert not selectors.may_send_from(staff, "jemand@firma.example")  # a domain names no address
