@@ -6,6 +6,8 @@ import socket
 import threading
 from dataclasses import dataclass
 
+from tests.server_basics import wait_until
+
 
 @dataclass
 class Cut:
@@ -55,6 +57,11 @@ class CuttingProxy:
         for sock in self._open:
             _close(sock)
         self._thread.join(5)
+
+    def wait_for_client(self, count: int, connection: int = 0) -> int:
+        """Wait until the client has sent ``count`` bytes; return how many it has sent."""
+        wait_until(lambda: len(self.from_client[connection]) >= count, f"the client sends {count} bytes")
+        return len(self.from_client[connection])
 
     def _accept(self) -> None:
         while True:

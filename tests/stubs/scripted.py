@@ -21,6 +21,7 @@ class Dialogue:
         self.received = b""
         self._pending = b""
         self.lines: list[bytes] = []
+        self.is_over = threading.Event()
 
     def send(self, data: bytes) -> None:
         """Send exactly ``data``."""
@@ -52,6 +53,10 @@ class Dialogue:
         """Become the server side of a TLS handshake."""
         self.sock = certificate.server_context().wrap_socket(self.sock, server_side=True)
 
+    def hold(self) -> None:
+        """Neither read nor write until the test is over."""
+        self.is_over.wait(30)
+
     def wait_for_end(self) -> None:
         """Swallow whatever comes until the client has gone."""
         with contextlib.suppress(EOFError, OSError):
@@ -79,6 +84,7 @@ class ScriptedServer:
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for dialogue in self.dialogues:
+            dialogue.is_over.set()
             with contextlib.suppress(OSError):
                 dialogue.sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
