@@ -1,6 +1,7 @@
 """App configuration."""
 
 from django.apps import AppConfig
+from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 
@@ -9,3 +10,7 @@ class MailaccountsConfig(AppConfig):
 
     name = "mailaccounts"
     verbose_name = _("E-mail accounts")
+
+    def ready(self) -> None:
+        """Register the system checks; their module needs the models, which are not there any earlier."""
+        autodiscover_modules("checks")

@@ -74,6 +74,11 @@ def newest_kid() -> str:
     return next(iter(_usable_ring()))
 
 
+def known_kids() -> list[str]:
+    """Kids of all keys in the environment, newest first."""
+    return list(_usable_ring())
+
+
 def new_key(kid: str) -> str:
     """Make a random entry for ``MAIL_KEYS``. Raises :class:`InvalidKey` where ``kid`` cannot be stored."""
     entry = f"{kid}:{base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode('ascii')}"
