@@ -34,7 +34,7 @@ def context_of(bound: BoundField, *, label: str | Promise = "", placeholder: str
         if kind == "choices"
         else bound.as_widget(attrs=_attributes(bound, kind, placeholder)),
         "is_optional": kind == "text" and not bound.field.required and not bound.field.disabled,
-        "input_type": "radio" if isinstance(bound.field.widget, forms.RadioSelect) else "checkbox",
+        "input_type": "checkbox" if isinstance(bound.field.widget, forms.CheckboxSelectMultiple) else "radio",
     }
 
 
