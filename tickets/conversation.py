@@ -115,6 +115,7 @@ def read_conversation(
     """The log as ``user`` may see it. ``remote`` are ids of messages whose remote pictures are wanted."""
     messages, earlier = _messages(ticket, shows_all=shows_all)
     entries = _message_entries(ticket, messages, user, remote)
+    _say_once(ticket, entries)
     events = list(ticket.events.select_related("actor").order_by("-at", "-id")[: HISTORY_LINES * 4])
     events.reverse()
     since = messages[0].at if messages and earlier else None
@@ -122,6 +123,12 @@ def read_conversation(
     merged: list[MessageEntry | EventLine] = [*entries, *lines]
     merged.sort(key=lambda entry: entry.at)
     return Conversation(merged, earlier, [wording.event_line(event) for event in events[-HISTORY_LINES:]])
+
+
+def _say_once(ticket: Ticket, entries: Sequence[MessageEntry]) -> None:
+    """Where one mail is all there is, what the head of the page says of the ticket need not stand on it again."""
+    if len(entries) == 1:
+        entries[0].marks = [mark for mark in entries[0].marks if mark.code not in ticket.marks]
 
 
 def _stands_in_line(event: TicketEvent, since: datetime | None) -> bool:

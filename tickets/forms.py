@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from masterdata import roles
 from masterdata.models import Address, Project
@@ -73,7 +74,7 @@ class NewTicketForm(AnswerForm):
         label=_("Project"),
         queryset=Project.objects.filter(is_active=True),
         required=False,
-        empty_label=_("none"),
+        empty_label=pgettext_lazy("project", "none"),
     )
     customer_number = forms.CharField(
         label=_("Customer number"),
@@ -129,7 +130,7 @@ class PropertiesForm(forms.Form):
         label=_("Project"),
         queryset=Project.objects.filter(is_active=True),
         required=False,
-        empty_label=_("none"),
+        empty_label=pgettext_lazy("project", "none"),
     )
 
     def __init__(self, *args: Any, queues: Iterable[Queue], assignees: Iterable[User], **kwargs: Any) -> None:

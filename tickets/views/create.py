@@ -74,5 +74,9 @@ class TicketCreatePage(PageMixin):
         senders = form.fields["from_address"].choices  # type: ignore[attr-defined]  # a ChoiceField
         has_queue = form.fields["queue"].queryset.exists()  # type: ignore[attr-defined]  # a ModelChoiceField
         return super().get_context_data(
-            has_senders=bool(senders), has_queue=has_queue, back_url=reverse("tickets:list"), **kwargs
+            has_senders=bool(senders),
+            has_queue=has_queue,
+            back_url=reverse("tickets:list"),
+            submit_label=_("Send"),
+            **kwargs,
         )

@@ -50,7 +50,7 @@ class TicketListPage(ListPage):
     foot_template = "tickets/_list_foot.html"
     sorts = {"time": ("last_message_at", "id"), "priority": ("priority", "last_message_at", "id")}
     default_sort = "-time"
-    search_placeholder = gettext_lazy("Number, subject, sender, customer")
+    search_placeholder = gettext_lazy("Number, subject, sender")
     refresh_seconds = 10
     create_label = gettext_lazy("New ticket")
     csv_name = "tickets"
