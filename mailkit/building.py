@@ -230,7 +230,7 @@ def _encode_text(octets: bytes) -> tuple[str, bytes]:
     if not _NEEDS_ENCODING.search(octets) and max(map(len, octets.split(b"\r\n"))) <= _LONGEST_PLAIN_LINE:
         return "7bit", octets
     quoted = binascii.b2a_qp(octets, istext=True)
-    if len(quoted) > 1.4 * len(octets):
+    if len(quoted) > 2 * len(octets):
         return "base64", _base64_lines(octets)
     # Some mail servers turn "From " at the start of a line into ">From ", and few mishandle a leading dot.
     quoted = re.sub(rb"^From ", b"=46rom ", quoted, flags=re.MULTILINE)

@@ -109,7 +109,9 @@ def _b_words(value: str, first_room: int) -> Iterator[str]:
 def parameter_tokens(name: str, value: str) -> list[str]:
     """Return a MIME parameter, in RFC 2231 pieces where it is long or not ASCII; each may begin a line."""
     reject_line_breakers(value, name)
-    if _PARAMETER_TOKEN.match(value):
+    if not value:
+        return []
+    if _PARAMETER_TOKEN.match(value) and value == value.strip():
         return [f'{name}="{value}"']
     coded = quote(value, safe="!#$&+-.^_`{}~", errors="replace")
     pieces = list(_percent_pieces(coded))
