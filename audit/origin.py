@@ -15,7 +15,8 @@ class Origin:
     ip: str | None = None
 
 
-_current: ContextVar[Origin] = ContextVar("audit_origin", default=Origin())
+_NOWHERE = Origin()
+_current: ContextVar[Origin] = ContextVar("audit_origin", default=_NOWHERE)
 
 
 def current() -> Origin:

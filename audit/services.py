@@ -26,14 +26,15 @@ def record(
 ) -> AuditEntry:
     """Append one entry, in the caller's transaction, so that change and record stand or fall together.
 
-    ``by`` None means the system itself. ``changes`` is ``{field: [old, new]}``; for secrets ``{field: "changed"}``.
+    ``by`` None means the system itself. ``changes`` is ``{field: [old, new]}``; for secrets ``{field:
+    "changed"}``.
     """
     return AuditEntry.objects.create(
         actor_id=by.pk if by else None,
         actor_label=str(by) if by else "system",
         ip=origin.current().ip,
         action=action,
-        object_type=obj._meta.label_lower if obj else "",
+        object_type=obj._meta.label_lower if obj else "",  # noqa: SLF001  # Django documents it as public
         object_id=str(obj.pk) if obj else "",
         object_label=str(obj)[:200] if obj else "",
         changes=dict(changes or {}),
@@ -43,7 +44,7 @@ def record(
 
 def snapshot(obj: Model, fields: Collection[str]) -> dict[str, Any]:
     """Values of ``fields`` as JSON can hold them; take one before and one after a change."""
-    concrete = {field.name: field for field in (*obj._meta.concrete_fields, *obj._meta.many_to_many)}
+    concrete = {field.name: field for field in (*obj._meta.concrete_fields, *obj._meta.many_to_many)}  # noqa: SLF001  # Django documents it as public
     return {name: _plain(concrete[name].value_from_object(obj)) for name in fields}
 
 

@@ -1,8 +1,9 @@
 """Signing in with an e-mail address or a user name, and the pause after failures (reliability.md W9).
 
-Failures are counted per *typed name* and client address, whether such an account exists or not, so that neither texts
-nor counters tell accounts from inventions. The pause grows with each lockout and is capped: from another address, or
-a day later, everybody can try again, administrators too (`manage.py axes_reset` ends it at once).
+Failures are counted per *typed name* and client address, whether such an account exists or not, so that
+neither texts nor counters tell accounts from inventions. The pause grows with each lockout and is capped:
+from another address, or a day later, everybody can try again, administrators too (`manage.py axes_reset` ends
+it at once).
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ def login_name(typed: str) -> str:
 
 
 def counted_name(request: HttpRequest, credentials: dict[str, Any] | None) -> str:
-    """The name failures are counted under: as typed, without case and outer blanks (``AXES_USERNAME_CALLABLE``)."""
+    """The name failures are counted under: as typed, without case and outer blanks.
+
+    Axes calls it (``AXES_USERNAME_CALLABLE``).
+    """
     typed = (credentials or {}).get("username") or request.POST.get("username", "")
     return str(typed).replace("\0", "").strip().casefold()[:255]
 
@@ -71,12 +75,13 @@ def lockout_delay(request: HttpRequest) -> timedelta:
 
 
 def recent_lockouts(name: str, address: str | None) -> int:
-    """Lockouts of this name and address in the last seven days, since the last successful login from there."""
+    """Lockouts of this name and address in seven days, since the last successful login from there."""
     since = timezone.now() - MEMORY
-    success = AccessLog.objects.filter(username__iexact=name, ip_address=address, attempt_time__gt=since)
-    last = success.order_by("-attempt_time").values_list("attempt_time", flat=True).first()
+    # Successes are logged under the user's name, failures under what was typed.
+    success = AccessLog.objects.filter(username__iexact=login_name(name), ip_address=address)
+    last = success.filter(attempt_time__gt=since).order_by("-attempt_time").values_list("attempt_time", flat=True).first()
     failures = AccessFailureLog.objects.filter(username=name, ip_address=address, locked_out=True)
-    return failures.filter(attempt_time__gt=last or since).count()
+    return int(failures.filter(attempt_time__gt=last or since).count())
 
 
 def remaining_attempts(request: HttpRequest) -> int:

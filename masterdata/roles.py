@@ -17,6 +17,9 @@ STAFF = "staff"
 AGENT = "agent"
 AUDITOR = "auditor"
 
+# A cache on the request's user object.
+_CACHE = "_role_names"
+
 LABELS = {
     MAIL_ADMINISTRATOR: _("Mail administrator"),
     STAFF: _("Staff"),
@@ -27,14 +30,14 @@ LABELS = {
 
 def role_names(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:
     """Names of the user's groups, read once per request object."""
-    cached: frozenset[str] | None = getattr(user, "_role_names", None)
+    cached: frozenset[str] | None = getattr(user, _CACHE, None)
     if cached is None:
         groups = getattr(user, "groups", None)
         active = user.is_authenticated and getattr(user, "is_active", False)
         cached = (
             frozenset(groups.values_list("name", flat=True)) if active and groups is not None else frozenset()
         )
-        user._role_names = cached  # type: ignore[union-attr]  # a cache on the request's user object
+        setattr(user, _CACHE, cached)
     return cached
 
 

@@ -48,6 +48,6 @@ def audit_entries_for(user: AbstractBaseUser | AnonymousUser) -> QuerySet[AuditE
 def model_label(name: str) -> str:
     """The name of a model in the reader's language: "masterdata.project" → "Projekt"."""
     try:
-        return str(apps.get_model(name)._meta.verbose_name)
+        return str(apps.get_model(name)._meta.verbose_name)  # noqa: SLF001  # Django documents it as public
     except (LookupError, ValueError):
         return name

@@ -1,4 +1,7 @@
-"""What happened with an address, told by the rooms above: each registers a source in its own ``timeline.py``."""
+"""What happened with an address, told by the rooms above.
+
+Each registers a source in its own ``timeline.py``.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One line: when, what, and where it leads. ``tone`` colours its dot (ok, warn, bad, hint, accent, off)."""
+    """One line: when, what, where it leads. ``tone`` colours its dot (ok, warn, bad, hint, accent, off)."""
 
     at: dt.datetime
     title: str | Promise
@@ -27,7 +30,8 @@ class TimelineEntry:
     tone: str = "off"
 
 
-# (address, user, limit) → at most ``limit`` of the newest entries this user may see, at a constant number of queries.
+# (address, user, limit) → at most ``limit`` of the newest entries this user may see, in a constant number
+# of queries.
 Source = Callable[[Address, "AbstractBaseUser | AnonymousUser", int], Iterable[TimelineEntry]]
 
 _sources: list[Source] = []

@@ -12,5 +12,5 @@ class UiConfig(AppConfig):
     verbose_name = _("UI")
 
     def ready(self) -> None:
-        """Let every room register its sections and navigation; importing them from apps.py would be too early."""
+        """Let every room register sections and navigation; importing them from apps.py would be too early."""
         autodiscover_modules("navigation", "account_sections")

@@ -1,4 +1,4 @@
-"""Live updates by polling: an unchanged fragment costs a 304 and leaves the page alone (architecture.md, Browser)."""
+"""Live updates by polling: an unchanged fragment costs a 304 and leaves the page alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _CSRF_VALUE = re.compile(rb'name="csrfmiddlewaretoken" value="[^"]*"')
 def not_modified_or(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Return ``response`` with an ETag of its content, or a 304 when the browser shows that content already.
 
-    ``static/app.js`` sends ``If-None-Match`` with htmx's polling; the browser's own cache is not used (``no-store``).
+    ``static/app.js`` sends ``If-None-Match`` with htmx's polling; the browser's own cache is not used
+    (``no-store``).
     """
     content = _CSRF_VALUE.sub(b"", response.content)
     etag = quote_etag(hashlib.blake2b(content, digest_size=16).hexdigest())

@@ -1,4 +1,4 @@
-"""CSV that a spreadsheet may open: semicolons and a byte order mark for Excel, no cell that starts a formula (B59)."""
+"""CSV for spreadsheets: semicolons and a byte order mark for Excel, no cell that starts a formula (B59)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Times, sizes and numbers in the words of the mocks: "07:41", "gestern 16:22", "24.11.2026", "1,8 MB", "12.190"."""
+"""Times, sizes and numbers as people write them: "07:41", "gestern 16:22", "1,8 MB", "12.190"."""
 
 from __future__ import annotations
 
@@ -54,11 +54,10 @@ def size(count: float | None) -> str:
         return ""
     if count < 1000:
         return _("%(count)d bytes") % {"count": count}
-    amount, unit = float(count), "B"
-    for unit in _UNITS:
-        amount /= 1000
-        if amount < 999.5:
-            break
+    step, amount = 0, count / 1000
+    while amount >= 999.5 and step < len(_UNITS) - 1:
+        step, amount = step + 1, amount / 1000
+    unit = _UNITS[step]
     digits = 0 if unit == "kB" or amount >= 99.95 else 1
     return f"{_decimal(round(amount, digits), digits)}\u00a0{unit}"
 

@@ -14,8 +14,8 @@ from django_htmx.middleware import HtmxDetails
 class PrivatePagesMiddleware:
     """Adds ``Cache-Control: no-store`` unless the view has said something of its own (reliability.md W6).
 
-    A redirect to the login that answers htmx becomes an instruction to load the login page: followed silently, it
-    would be swapped into the fragment.
+    A redirect to the login that answers htmx becomes an instruction to load the login page: followed
+    silently, it would be swapped into the fragment.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:

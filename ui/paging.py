@@ -39,9 +39,9 @@ def keyset_page(
 ) -> KeysetPage:
     """Return the page that begins at ``cursor`` (the first page without one, or with one that is not ours).
 
-    ``ordering`` holds field names, ``-`` for descending, ``__`` across relations; none may be null (annotate a
-    ``Coalesce`` where one can be) and the last one must be unique, else rows that compare equal would be skipped.
-    Costs one query; there is no COUNT.
+    ``ordering`` holds field names, ``-`` for descending, ``__`` across relations; none may be null (annotate
+    a ``Coalesce`` where one can be) and the last one must be unique, else rows that compare equal would be
+    skipped. Costs one query; there is no COUNT.
     """
     position = _decode(cursor, ordering)
     backward = position is not None and position.is_backward
@@ -70,7 +70,7 @@ def _page(items: list[Any], ordering: Sequence[str], *, has_next: bool, has_prev
 
 
 def _beyond(ordering: Sequence[str], values: Sequence[Any]) -> Q:
-    """Rows after ``values``: (a, b) > (x, y), written so that an index on (a, b) is used on every database."""
+    """Rows after ``values``: (a, b) > (x, y), written so that every database uses an index on (a, b)."""
     condition = Q()
     for name, value in reversed(list(zip(ordering, values, strict=True))):
         field, operator = (name[1:], "lt") if name.startswith("-") else (name, "gt")

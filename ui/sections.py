@@ -2,7 +2,9 @@
 
 An app that has options for an account writes ``account_sections.py`` with::
 
-    account_sections.register(Section(slug="tickets", label=_("Ticket system"), form=TicketOptionsForm, order=30))
+    account_sections.register(
+        Section(slug="tickets", label=_("Ticket system"), form=TicketOptionsForm, order=30)
+    )
 
 The page of the account never imports the app. All saving goes through :func:`save_section`: the options, the
 audit entry and the fencing of running work stand in one transaction.
@@ -116,8 +118,8 @@ def save_section(
 ) -> Model:
     """Save a valid form with its audit entry, and fence off work that runs under the old settings.
 
-    ``fence`` revokes the owner's leases. The form names what is audited: its ``audited_state()`` where it has one
-    (a dict), else its model fields.
+    ``fence`` revokes the owner's leases. The form names what is audited: its ``audited_state()`` where it has
+    one (a dict), else its model fields.
     """
     with transaction.atomic():
         before = audited_state(form, form.instance.__class__.objects.filter(pk=form.instance.pk).first())
@@ -136,5 +138,5 @@ def audited_state(form: Any, instance: Model | None) -> dict[str, Any]:
         return state
     if instance is None:
         return {}
-    names = [name for name in form.fields if name in {f.name for f in instance._meta.concrete_fields}]
+    names = [name for name in form.fields if name in {f.name for f in instance._meta.concrete_fields}]  # noqa: SLF001  # Django documents it as public
     return audit.snapshot(instance, names)

@@ -25,8 +25,8 @@ class AddressForm(forms.ModelForm[Address]):
     class Meta:
         model = Address
         fields = [
-            "name", "number", "is_customer", "is_supplier", "is_employee", "email", "phone", "mobile", "fax", "language",
-            "street", "postal_code", "city",
+            "name", "number", "is_customer", "is_supplier", "is_employee", "email", "phone", "mobile", "fax",
+            "language", "street", "postal_code", "city",
         ]  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -46,7 +46,7 @@ class AddressForm(forms.ModelForm[Address]):
             raise forms.ValidationError(_("An employee belongs to this address; delete the employee first."))
         return ticked
 
-    def save(self, commit: bool = True) -> Address:  # noqa: FBT001, FBT002  # Django's signature
+    def save(self, commit: bool = True) -> Address:  # Django's signature
         """Save, and number a new address that has none."""
         if not commit or self.instance.pk or self.instance.number:
             return super().save(commit)

@@ -66,7 +66,7 @@ class EmployeeForm(forms.ModelForm[Employee]):
             self.add_error("email", _("Preferring the own address needs one."))
         return data
 
-    def save(self, commit: bool = True) -> Employee:  # noqa: FBT001, FBT002  # Django's signature
+    def save(self, commit: bool = True) -> Employee:  # Django's signature
         """Save, with the new address first."""
         if commit and not self.cleaned_data.get("address"):
             self.instance.address = services.create_address(name=self.cleaned_data["name"], is_employee=True)
@@ -89,7 +89,6 @@ class SubstitutionForm(forms.ModelForm[Substitution]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # One query for all rows of the formset: the queryset is shared by the class and evaluated lazily per field.
         self.fields["substitute"].queryset = Employee.objects.select_related("address")  # type: ignore[attr-defined]  # a ModelChoiceField
 
     def clean(self) -> dict[str, Any]:

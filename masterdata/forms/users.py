@@ -90,7 +90,7 @@ class UserForm(forms.ModelForm[User]):
                     self.add_error(name, _("You cannot take this from yourself; another administrator can."))
         return data
 
-    def save(self, commit: bool = True) -> User:  # noqa: FBT001, FBT002  # Django's signature
+    def save(self, commit: bool = True) -> User:  # Django's signature
         """Save user, roles and employee together."""
         if not commit:
             return super().save(commit=False)
@@ -161,7 +161,7 @@ class UserCreateForm(NewPasswordMixin, UserForm):
         self.check_passwords(User(username=data.get("username", ""), email=data.get("email", "")))
         return data
 
-    def save(self, commit: bool = True) -> User:  # noqa: FBT001, FBT002  # Django's signature
+    def save(self, commit: bool = True) -> User:  # Django's signature
         """Hash the password before anything is stored."""
         self.instance.set_password(self.cleaned_data["new_password"])
         return super().save(commit)

@@ -73,7 +73,11 @@ def test_differences_reduce_secrets_to_the_fact():
 
 
 def test_an_entry_falls_with_the_change_it_records(db):
-    with pytest.raises(RuntimeError), transaction.atomic():
-        services.record(action="test")
-        raise RuntimeError
+    def change_and_fail():
+        with transaction.atomic():
+            services.record(action="test")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        change_and_fail()
     assert AuditEntry.objects.count() == 0

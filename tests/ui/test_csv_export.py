@@ -32,7 +32,9 @@ def test_b59_formulas_become_text(text):
     assert neutralise(text) == f"'{text}"
 
 
-@pytest.mark.parametrize(("value", "cell"), [("a=b", "a=b"), (-3, "-3"), (None, ""), (True, "True"), ("", ""), (1.5, "1.5")])
+@pytest.mark.parametrize(
+    ("value", "cell"), [("a=b", "a=b"), (-3, "-3"), (None, ""), (True, "True"), ("", ""), (1.5, "1.5")]
+)
 def test_b59_what_is_no_formula_stays(value, cell):
     assert neutralise(value) == cell
 
@@ -53,7 +55,9 @@ def test_b59_the_export_of_a_list_is_neutralised(client, mail_administrator):
 
 
 def test_the_export_holds_all_matching_rows_not_one_page(client, mail_administrator):
-    Address.objects.bulk_create(Address(number=str(n), name=f"N{n}", is_customer=n % 2 == 0) for n in range(120))
+    Address.objects.bulk_create(
+        Address(number=str(n), name=f"N{n}", is_customer=n % 2 == 0) for n in range(120)
+    )
     client.force_login(mail_administrator)
     response = client.get(reverse("masterdata:address_list"), {"format": "csv", "role": "customer"})
     lines = b"".join(response.streaming_content).decode().strip().splitlines()

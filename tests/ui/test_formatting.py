@@ -33,7 +33,9 @@ def test_times_are_short(at, german, english):
 
 def test_a_full_time_says_the_day():
     with translation.override("de"):
-        assert formatting.full_time(dt.datetime(2026, 11, 24, 5, 52, tzinfo=dt.UTC)) == "24.11.2026, 06:52 Uhr"
+        assert (
+            formatting.full_time(dt.datetime(2026, 11, 24, 5, 52, tzinfo=dt.UTC)) == "24.11.2026, 06:52 Uhr"
+        )
 
 
 @pytest.mark.parametrize(

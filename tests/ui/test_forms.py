@@ -14,7 +14,9 @@ class ExampleForm(forms.Form):
     name = forms.CharField(help_text="As on the letterhead")
     note = forms.CharField(required=False, widget=forms.Textarea)
     kind = forms.ChoiceField(choices=[("a", "A"), ("b", "B")])
-    colours = forms.MultipleChoiceField(choices=[("r", "Red"), ("g", "Green")], widget=forms.CheckboxSelectMultiple)
+    colours = forms.MultipleChoiceField(
+        choices=[("r", "Red"), ("g", "Green")], widget=forms.CheckboxSelectMultiple
+    )
     size = forms.ChoiceField(choices=[("s", "Small"), ("l", "Large")], widget=forms.RadioSelect)
     copies = forms.BooleanField(required=False)
     folder = forms.CharField(required=False)
@@ -66,7 +68,9 @@ def test_a_dependent_field_stands_in_the_reveal_of_its_switch():
 
 def test_what_was_chosen_stays_chosen():
     page = render(ExampleForm(data={"colours": ["g"], "size": "l", "kind": "b", "copies": "on"}))
-    chosen = {(node.attributes["name"], node.attributes.get("value", "on")) for node in page.css("input[checked]")}
+    chosen = {
+        (node.attributes["name"], node.attributes.get("value", "on")) for node in page.css("input[checked]")
+    }
     assert chosen == {("colours", "g"), ("size", "l"), ("copies", "on")}
     assert page.css_first("option[selected]").attributes["value"] == "b"
 

@@ -51,7 +51,9 @@ def test_the_company_names_the_frame(signed_in):
     assert shown.css_first("title").text().endswith("· Brandis & Söhne")
 
 
-@pytest.mark.parametrize(("cookie", "theme"), [("dark", "dark"), ("light", "light"), ("", None), ('"><script>', None)])
+@pytest.mark.parametrize(
+    ("cookie", "theme"), [("dark", "dark"), ("light", "light"), ("", None), ('"><script>', None)]
+)
 def test_the_theme_comes_with_the_page(signed_in, cookie, theme):
     assert page(signed_in, theme=cookie).css_first("html").attributes.get("data-bs-theme") == theme
 

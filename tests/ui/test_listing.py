@@ -40,7 +40,8 @@ def test_the_default_sorting_applies(reader, addresses):
 
 
 @pytest.mark.parametrize(
-    ("sort", "first"), [("name", "Aal & Söhne"), ("-name", "Zander KG"), ("city", "Zander KG"), ("-city", "Aal & Söhne")]
+    ("sort", "first"),
+    [("name", "Aal & Söhne"), ("-name", "Zander KG"), ("city", "Zander KG"), ("-city", "Aal & Söhne")],
 )
 def test_sorting_lies_in_the_url(reader, addresses, sort, first):
     response = reader.get(URL, {"sort": sort})
@@ -142,6 +143,7 @@ def test_queries_do_not_grow_with_rows(reader, db, django_assert_num_queries):
             ContactPerson.objects.create(address=address, name="P")
 
     fill(0, 2)
+    reader.get(URL)  # what is read once a process is read now
     with CaptureQueriesContext(connection) as few:
         reader.get(URL)
     fill(2, 45)

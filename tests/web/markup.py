@@ -17,7 +17,13 @@ _NEEDS_NO_LABEL = {"hidden", "submit", "button", "reset", "image"}
 def problems_of(html: str, *, whole_page: bool = False) -> list[str]:
     """What is wrong with a page or a part of one, in words; an empty list when nothing is."""
     tree = HTMLParser(html)
-    found = [*_unnamed_fields(tree), *_unnamed_controls(tree), *_broken_references(tree), *_inline_code(tree), *_tables(tree)]
+    found = [
+        *_unnamed_fields(tree),
+        *_unnamed_controls(tree),
+        *_broken_references(tree),
+        *_inline_code(tree),
+        *_tables(tree),
+    ]
     return [*found, *_page_problems(tree)] if whole_page else found
 
 
@@ -47,7 +53,9 @@ def _broken_references(tree: HTMLParser) -> list[str]:
     for attribute in ("aria-describedby", "aria-labelledby", "aria-controls", "for", "popovertarget", "form"):
         for node in tree.css(f"[{attribute}]"):
             found += [
-                f"{attribute} points nowhere: {name}" for name in (node.attributes[attribute] or "").split() if name not in ids
+                f"{attribute} points nowhere: {name}"
+                for name in (node.attributes[attribute] or "").split()
+                if name not in ids
             ]
     return found
 
@@ -56,14 +64,24 @@ def _inline_code(tree: HTMLParser) -> list[str]:
     found = [f"inline style: {_tag(node)}" for node in tree.css("[style], style")]
     found += [f"inline script: {_tag(node)}" for node in tree.css("script:not([src])")]
     found += [
-        f"inline handler {name}: {_tag(node)}" for node in tree.css("*") for name in node.attributes if name.startswith("on")
+        f"inline handler {name}: {_tag(node)}"
+        for node in tree.css("*")
+        for name in node.attributes
+        if name.startswith("on")
     ]
     found += [f"script link: {_tag(node)}" for node in tree.css('[href^="javascript:"]')]
-    return found + [f"loaded from elsewhere: {_tag(node)}" for node in tree.css('[src^="http"], link[href^="http"], [src^="//"]')]
+    return found + [
+        f"loaded from elsewhere: {_tag(node)}"
+        for node in tree.css('[src^="http"], link[href^="http"], [src^="//"]')
+    ]
 
 
 def _tables(tree: HTMLParser) -> list[str]:
-    return [f"table head without scope: {_tag(node)}" for node in tree.css("th") if not node.attributes.get("scope")]
+    return [
+        f"table head without scope: {_tag(node)}"
+        for node in tree.css("th")
+        if not node.attributes.get("scope")
+    ]
 
 
 def _page_problems(tree: HTMLParser) -> list[str]:
@@ -76,7 +94,9 @@ def _page_problems(tree: HTMLParser) -> list[str]:
     }
     navs = Counter(node.attributes.get("aria-label") or "" for node in tree.css("nav"))
     found = [problem for problem, is_fine in checks.items() if not is_fine]
-    return found + [f"nav label {label!r} used {count} times" for label, count in navs.items() if count > 1 or not label]
+    return found + [
+        f"nav label {label!r} used {count} times" for label, count in navs.items() if count > 1 or not label
+    ]
 
 
 def _has_name(node: Node) -> bool:

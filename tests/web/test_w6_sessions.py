@@ -3,18 +3,20 @@
 import os
 import subprocess
 import sys
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.urls import reverse
 
-PASSWORD = "test-password-123"  # noqa: S105  # the fixture's
+PASSWORD = "test-password-123"  # the fixture's
 ROOT = Path(settings.BASE_DIR)
 NAMES = (
     "SESSION_COOKIE_NAME", "SESSION_COOKIE_SECURE", "SESSION_COOKIE_HTTPONLY", "SESSION_COOKIE_SAMESITE",
-    "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH", "SESSION_COOKIE_AGE", "CSRF_COOKIE_NAME", "CSRF_COOKIE_SECURE",
-    "CSRF_COOKIE_HTTPONLY", "CSRF_COOKIE_SAMESITE", "CSRF_COOKIE_DOMAIN", "CSRF_COOKIE_PATH", "LANGUAGE_COOKIE_SECURE",
+    "SESSION_COOKIE_DOMAIN", "SESSION_COOKIE_PATH", "SESSION_COOKIE_AGE", "CSRF_COOKIE_NAME",
+    "CSRF_COOKIE_SECURE", "CSRF_COOKIE_HTTPONLY", "CSRF_COOKIE_SAMESITE", "CSRF_COOKIE_DOMAIN",
+    "CSRF_COOKIE_PATH", "LANGUAGE_COOKIE_SECURE",
     "SECURE_HSTS_SECONDS", "SECURE_SSL_REDIRECT", "DEBUG",
 )  # fmt: skip
 
@@ -22,10 +24,16 @@ NAMES = (
 def production_settings(**environment):
     """Settings as a company runs them, read in a process of their own."""
     code = f"from django.conf import settings as s; print([getattr(s, n) for n in {NAMES!r}])"
-    env = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings", "HTTPS": "true", "SECRET_KEY": "x" * 50} | environment
+    env = (
+        os.environ
+        | {"DJANGO_SETTINGS_MODULE": "config.settings", "HTTPS": "true", "SECRET_KEY": "x" * 50}
+        | environment
+    )
     env["ENV_FILE"] = "/nonexistent"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
-    return dict(zip(NAMES, eval(done.stdout), strict=True))  # noqa: S307, PGH001  # our own output
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+    )
+    return dict(zip(NAMES, literal_eval(done.stdout), strict=True))
 
 
 def sign_in(client):
@@ -47,7 +55,11 @@ def test_w6_cookies_are_bound_to_host_and_tls_in_production():
     # Browsers take a __Host- cookie only without a domain and for the whole path.
     assert (found["SESSION_COOKIE_DOMAIN"], found["SESSION_COOKIE_PATH"]) == (None, "/")
     assert (found["CSRF_COOKIE_DOMAIN"], found["CSRF_COOKIE_PATH"]) == (None, "/")
-    assert (found["SECURE_HSTS_SECONDS"], found["SECURE_SSL_REDIRECT"], found["DEBUG"]) == (31_536_000, True, False)
+    assert (found["SECURE_HSTS_SECONDS"], found["SECURE_SSL_REDIRECT"], found["DEBUG"]) == (
+        31_536_000,
+        True,
+        False,
+    )
 
 
 def test_w6_sessions_end_after_eight_idle_hours_unless_configured():

@@ -1,7 +1,7 @@
 """Generic pages: a list is a queryset, a table template and a few attributes (NetBox's idea).
 
-Every page says who may use it (``may_use``) and starts from a queryset that holds only what this user may see, so
-that a foreign object does not exist (404) and a missing role is refused (403).
+Every page says who may use it (``may_use``) and starts from a queryset that holds only what this user may
+see, so that a foreign object does not exist (404) and a missing role is refused (403).
 """
 
 from ui.views.base import PageMixin

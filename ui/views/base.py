@@ -25,7 +25,7 @@ class PageMixin(View):
     heading: str | Promise = ""
     subheading: str | Promise = ""
 
-    def may_use(self, user: AbstractBaseUser | AnonymousUser) -> bool:
+    def may_use(self, user: AbstractBaseUser | AnonymousUser) -> bool:  # noqa: ARG002  # for subclasses
         """Whether this user may open the page at all; required of every page."""
         raise ImproperlyConfigured(f"{type(self).__name__} must say who may use it (may_use)")
 

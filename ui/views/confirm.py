@@ -59,7 +59,7 @@ class ConfirmPage(PageMixin, Generic[M]):
         return ()
 
     def perform(self, form: BaseForm | None) -> str | Promise:
-        """Do it; return the message to show (or ""). Raises RefusedError with the reason when it cannot be done."""
+        """Do it; return the message to show (or ""). RefusedError says why it cannot be done."""
         raise NotImplementedError
 
     def get_form(self, **data: Any) -> BaseForm | None:
@@ -125,7 +125,7 @@ class DeletePage(ConfirmPage[M]):
         name = str(self.object)
         try:
             with transaction.atomic():
-                audit.record(action=f"{self.object._meta.label_lower}.deleted", obj=self.object, by=self.user)
+                audit.record(action=f"{self.object._meta.label_lower}.deleted", obj=self.object, by=self.user)  # noqa: SLF001  # Django documents it as public
                 self.object.delete()
         except ProtectedError as error:
             raise RefusedError(_still_needed(name, error)) from error
@@ -133,5 +133,5 @@ class DeletePage(ConfirmPage[M]):
 
 
 def _still_needed(name: str, error: ProtectedError) -> str:
-    kinds = sorted({str(obj._meta.verbose_name_plural) for obj in error.protected_objects})
+    kinds = sorted({str(obj._meta.verbose_name_plural) for obj in error.protected_objects})  # noqa: SLF001  # Django documents it as public
     return _("%(name)s is still in use (%(kinds)s) and stays.") % {"name": name, "kinds": ", ".join(kinds)}

@@ -41,7 +41,7 @@ class Segments:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """A select. ``options`` gives ``(value, label)`` pairs for this request; ``lookup`` is what the value must equal.
+    """A select. ``options`` gives pairs of value and label; ``lookup`` is what the value must equal.
 
     The first entry ``all_label`` stands for no filter. A value that is not among the options is ignored.
     """

@@ -26,9 +26,9 @@ M = TypeVar("M", bound=Model)
 class FormPage(PageMixin, Generic[M]):
     """Create or edit one object by a ModelForm with explicit fields.
 
-    Attributes: ``form_class``, ``queryset`` (or ``get_queryset``, scoped to ``self.user``: what is not in it is a
-    404), ``success_url``/``get_success_url``, ``success_message``, ``audit_name`` (default: the model's label, so
-    that entries read ``masterdata.project.changed``), ``audit_secrets``, ``create_heading``.
+    Attributes: ``form_class``, ``queryset`` (or ``get_queryset``, scoped to ``self.user``: what is not in it
+    is a 404), ``success_url``/``get_success_url``, ``success_message``, ``audit_name`` (default: the model's
+    label, so that entries read ``masterdata.project.changed``), ``audit_secrets``, ``create_heading``.
     """
 
     template_name = "ui/form.html"
@@ -108,7 +108,7 @@ class FormPage(PageMixin, Generic[M]):
         """Append the audit entry; nothing when nothing changed."""
         changes = audit.differences(before, after, secrets=self.audit_secrets)
         if changes or created:
-            name = self.audit_name or saved._meta.label_lower
+            name = self.audit_name or saved._meta.label_lower  # noqa: SLF001  # Django documents it as public
             audit.record(
                 action=f"{name}.{'created' if created else 'changed'}",
                 obj=saved,

@@ -27,10 +27,10 @@ MAX_SEARCH_LENGTH = 200
 class ListPage(PageMixin):
     """A list of objects. The table template shows ``rows``; everything else has a default.
 
-    Attributes: ``queryset`` (or ``get_queryset``, scoped to ``self.user``), ``table_template``, ``sorts`` (name in the
-    URL → ordering whose last field is unique and none of which is null), ``default_sort``, ``search_fields`` (lookups)
-    or ``search``, ``filters``, ``csv_columns``, ``page_size``, ``refresh_seconds`` (htmx polling with ETag),
-    ``empty_*``, ``create_url``/``create_label``.
+    Attributes: ``queryset`` (or ``get_queryset``, scoped to ``self.user``), ``table_template``, ``sorts``
+    (name in the URL → ordering whose last field is unique and none of which is null), ``default_sort``,
+    ``search_fields`` (lookups) or ``search``, ``filters``, ``csv_columns``, ``page_size``,
+    ``refresh_seconds`` (htmx polling with ETag), ``empty_*``, ``create_url``/``create_label``.
 
     htmx gets the table alone; ``?format=csv`` all matching rows.
     """
@@ -139,7 +139,7 @@ class ListPage(PageMixin):
             return ""
         if not has_more:
             return self.count_text(len(items))
-        # Counting a million rows would cost more than showing fifty: beyond the limit the number is "more than".
+        # Counting a million rows costs more than showing fifty: beyond the limit it is "more than".
         count = queryset.order_by()[: COUNT_LIMIT + 1].count()
         if count > COUNT_LIMIT:
             return _("more than %(count)s") % {"count": self.count_text(COUNT_LIMIT)}

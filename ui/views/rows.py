@@ -20,9 +20,9 @@ MAX_ROWS = 200
 class FormWithRowsPage(FormPage[M]):
     """Adds an inline formset to :class:`FormPage`.
 
-    Attributes: ``row_form_class`` (a ModelForm; its ``layout`` gives the widths), ``row_relation`` (name of the
-    reverse relation, which names the rows in the audit entry too), ``row_fk`` where the row has several keys to the
-    same model, ``rows_legend``, ``row_add_label``.
+    Attributes: ``row_form_class`` (a ModelForm; its ``layout`` gives the widths), ``row_relation`` (name of
+    the reverse relation, which names the rows in the audit entry too), ``row_fk`` where the row has several
+    keys to the same model, ``rows_legend``, ``row_add_label``.
     """
 
     template_name = "ui/form_with_rows.html"
@@ -50,7 +50,7 @@ class FormWithRowsPage(FormPage[M]):
         )
         return factory(instance=self.object or parent(), prefix="rows", **data)
 
-    def get(self, request: HttpRequest, /, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
+    def get(self, _request: HttpRequest, /, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
         """Show form and rows."""
         self.object = self.get_object()
         self.rows = self.get_rows()

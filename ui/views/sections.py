@@ -1,4 +1,4 @@
-"""The page of an owner whose options lie in registered sections, one tab and URL each (:mod:`ui.sections`)."""
+"""The page of an owner whose options lie in registered sections, one tab and URL each."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ M = TypeVar("M", bound=Model)
 class SectionPage(PageMixin, Generic[M]):
     """Shows one section of an owner and saves it.
 
-    Subclasses give ``registry``, ``get_owner`` (scoped, Http404), ``get_section_url`` and ``fence`` (revoke what runs
-    under the old settings). The template extends ``ui/section_page.html``; ``section.template`` is included in it.
+    Subclasses give ``registry``, ``get_owner`` (scoped, Http404), ``get_section_url`` and ``fence`` (revoke
+    what runs under the old settings). The template extends ``ui/section_page.html``; ``section.template`` is
+    included in it.
     """
 
     template_name = "ui/section_page.html"
