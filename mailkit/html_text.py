@@ -7,7 +7,7 @@ from typing import Final
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from mailkit.html_limits import fits_parser, tags_removed
+from mailkit.html_limits import parsable, tags_removed
 from mailkit.limits import MAX_HTML_CHARS
 
 _SKIPPED: Final = frozenset({
@@ -33,10 +33,10 @@ def html_to_text(html: str) -> str:
     Reads at most `MAX_HTML_CHARS` characters; documents nested too deeply for an HTML parser lose their
     tags and nothing else. Never raises.
     """
-    html = html[:MAX_HTML_CHARS].replace("\0", "")
-    if not fits_parser(html):
+    document = parsable(html[:MAX_HTML_CHARS])
+    if document is None:
         return tags_removed(html).strip()
-    root = LexborHTMLParser(html).root
+    root = LexborHTMLParser(document).root
     return _Writer().write(root) if root is not None else ""
 
 

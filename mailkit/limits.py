@@ -32,3 +32,6 @@ MAX_REPORT_PART_BYTES: Final = 256 * 1024
 MAX_HTML_CHARS: Final = 2_000_000  # what the sanitiser and the text view read of one document
 MAX_OPEN_TAGS: Final = 20_000  # HTML parsers take quadratic time beyond
 MAX_HTML_DEPTH: Final = 5_000
+MAX_UNCHECKED_HTML_CHARS: Final = 250_000  # longer documents are parsed only if provably harmless
+MAX_AMPERSANDS: Final = 100_000  # in such a document
+MAX_TAG_WORDS: Final = 500  # attributes of one tag in such a document

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 import nh3
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from mailkit.html_limits import fits_parser, tags_removed
+from mailkit.html_limits import parsable, tags_removed
 from mailkit.limits import MAX_HTML_CHARS
 from mailkit.links import misleads, target_host
 
@@ -112,9 +112,10 @@ def sanitize_html(html: str, *, image_url: ImageUrl | None = None, allow_remote:
     target as title; where the link text names another host, the real one is written behind it. Documents too
     large or too deep for a parser are shown as text.
     """
-    if not fits_parser(html):
+    document = parsable(html)
+    if document is None:
         return _as_text(html)
-    clean = _CLEANER.clean(html.replace("\0", ""))
+    clean = _CLEANER.clean(document)
     if "<img" in clean:
         clean = _IMAGE.sub(lambda match: _image(match[1], image_url, allow_remote=allow_remote), clean)
     return _LINK.sub(lambda match: _link(match[1], match[2]), clean) if "<a" in clean else clean
@@ -169,9 +170,10 @@ def count_remote(html: str) -> int:
 
     The 1×1 picture that reports the reading counts like any other. 0 for documents that are shown as text.
     """
-    if not fits_parser(html):
+    document = parsable(html)
+    if document is None:
         return 0
-    tree = LexborHTMLParser(html)
+    tree = LexborHTMLParser(document)
     styles = sum(len(_REMOTE_CSS.findall(node.text() or "")) for node in tree.css("style"))
     return styles + sum(_loads_remotely(node) for node in tree.css(_LOADING))
 
