@@ -169,8 +169,8 @@ class TicketOptionsForm(forms.ModelForm[TicketOptions]):
     # -- checking --
 
     def clean_contact_form_senders(self) -> str:
-        """One address a line, as the column holds them."""
-        return "\n".join(self.cleaned_data["contact_form_senders"])
+        """One address a line and each once, as the column holds them."""
+        return "\n".join(dict.fromkeys(self.cleaned_data["contact_form_senders"]))
 
     def clean(self) -> dict[str, Any]:
         """What concerns several fields, and the confirmations."""

@@ -28,7 +28,7 @@ def queue(db) -> Queue:
 
 @pytest.fixture
 def make_account(db, queue) -> Callable[..., MailAccount]:
-    """``make_account("service@brandis.example", closes_on_import=True)``: account, SMTP and ticket options."""
+    """``make_account("a@brandis.example", closes_on_import=True)``: account, SMTP and ticket options."""
 
     def make(email: str = "service@brandis.example", *, sender_address: str = "", **options) -> MailAccount:
         account = MailAccount.objects.create(display_name="Brandis Service", email=email)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from datetime import UTC, datetime
 
 CUSTOMER = "c.meinhold@stadtwerke.example"
 _count = itertools.count(1)
@@ -23,7 +23,7 @@ def eml(
     files: dict[str, bytes] | None = None,
     **headers: str,
 ) -> bytes:
-    """A mail as bytes; ``message_id`` "" makes one, None leaves it out. ``in_reply_to="<a@b>"`` becomes a header."""
+    """A mail as bytes; ``message_id`` "" makes one, None leaves it out; ``in_reply_to="<a@b>"`` is a header."""
     mail = EmailMessage(policy=SMTP)
     mail["From"], mail["To"], mail["Subject"] = from_, to, subject
     mail["Date"] = format_datetime(datetime(2026, 11, 24, 6, 52, tzinfo=UTC))

@@ -10,8 +10,8 @@ from outbound.models import OutgoingMessage
 from outbound.services import queue_message
 from tests.tickets.mails import eml
 from tickets.models import Ticket, TicketMessage
-from tickets.services import change_ticket, reply
 from tickets.selectors import answer_recipients
+from tickets.services import change_ticket, reply
 from tickets.vocabulary import Event, Mark
 
 State = Ticket.State

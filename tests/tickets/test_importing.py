@@ -45,7 +45,7 @@ def test_the_plan_knows_numbers_before_anything_is_written(incoming):
 
 
 def _batch(incoming, size: int):
-    """New mails, answers to known ones, strangers with numbers, attachments: everything that costs queries."""
+    """New mails, answers to known ones, strangers with numbers, attachments: all that costs queries."""
     known = Ticket.objects.order_by("pk").first()
     return [
         incoming(

@@ -62,4 +62,4 @@ class ReservedBlocks(TestCase):
     @given(st.lists(st.integers(0, 60), max_size=12))
     def test_blocks_never_overlap_and_leave_no_gap(self, sizes: list[int]) -> None:
         numbers = [number for size in sizes for number in reserve(size, DAY)]
-        self.assertEqual(numbers, [f"20261124-{n:05d}" for n in range(1, sum(sizes) + 1)])
+        assert numbers == [f"20261124-{n:05d}" for n in range(1, sum(sizes) + 1)]

@@ -12,8 +12,8 @@ from tests.tickets.mails import eml
 from tickets.importing import PlanOutdated, import_batch, plan_batch
 from tickets.joining import state_after_mail
 from tickets.models import Ticket
-from tickets.services import change_ticket, reply
 from tickets.selectors import answer_recipients
+from tickets.services import change_ticket, reply
 from tickets.tokens import make_message_id
 from tickets.vocabulary import Event, Mark
 
