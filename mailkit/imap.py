@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeGuard
 
@@ -186,7 +186,7 @@ class ImapSession(ImapDialogue):
         """
         wanted = [_flag(flag) for flag in flags]
         name = encode_folder_name(folder)
-        with self._dialogue(ORDINARY):
+        with self._dialogue(_uploading(len(raw))):
             reply = self._client.append(name, raw, wanted, internal_date)
         match = _APPENDUID.search(words_of([reply]))
         return int(match.group(1)) if match else None
@@ -285,6 +285,10 @@ def _fetching(allowed: Collection[int]) -> ResponseLimits:
         total=sum(allowed) + ORDINARY.total,
         bytes_per_second=_SLOWEST_BYTES_PER_SECOND,
     )
+
+
+def _uploading(size: int) -> ResponseLimits:
+    return replace(ORDINARY, seconds=ORDINARY.seconds + size / _SLOWEST_BYTES_PER_SECOND)
 
 
 def _refuse_foreign(foreign: set[int]) -> None:

@@ -139,9 +139,8 @@ class Dovecot:
             os.chown(self.root / "home", 65534, 65534)
         config = self.root / "dovecot.conf"
         config.write_text(self._configuration())
-        self._process = subprocess.Popen(
-            [self._program, "-F", "-c", str(config)], stderr=(self.root / "stderr.log").open("wb")
-        )
+        with (self.root / "stderr.log").open("wb") as complaints:
+            self._process = subprocess.Popen([self._program, "-F", "-c", str(config)], stderr=complaints)
         try:
             wait_until(self._is_ready, "Dovecot answers")
         except BaseException:
