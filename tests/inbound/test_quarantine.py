@@ -1,0 +1,206 @@
+"""What can not be read waits with its original, its reason and a way to try again; the rest goes on."""
+
+import pytest
+from django.db import OperationalError
+
+from audit.models import AuditEntry
+from inbound import pipeline, quarantine
+from inbound.models import IncomingMessage
+from inbound.quarantine import QuarantineError
+from tests.inbound.conftest import State, mail
+from tickets.models import Ticket, TicketMessage
+
+
+def _multipart(depth: int) -> bytes:
+    head = b"From: a@kunde.example\r\nSubject: tief\r\nMIME-Version: 1.0\r\n"
+    inside = b"Content-Type: text/plain\r\n\r\nx\r\n"
+    for level in range(depth):
+        edge = b"b%d" % level
+        inside = b'Content-Type: multipart/mixed; boundary="%s"\r\n\r\n--%s\r\n%s\r\n--%s--\r\n' % (edge, edge, inside, edge)
+    return head + inside
+
+
+def _parts(count: int, kind: bytes = b"Content-Type: text/plain\r\n") -> bytes:
+    head = b'From: a@kunde.example\r\nSubject: viele\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    return head + (b"--b\r\n" + kind + b"\r\nx\r\n") * count + b"--b--\r\n"
+
+
+BAD = {
+    "b1": (b"\r\n", "empty"),
+    "b6": (mail().replace(b"Subject:", b"X-A: 1\r\n" * 100_000 + b"Subject:"), "too-many-headers"),
+    "b7": (_multipart(1_000), "too-deep"),
+    "b8": (_parts(20_000), "too-many-parts"),
+    "b57": (_parts(1_000, b"Content-Disposition: attachment; filename=a.bin\r\n"), "too-many-attachments"),
+    "b83-received": (mail(headers=(("Received", "from x by y"),) * 31), "loop"),
+    "b83-x-loop": (mail(headers=(("X-Loop", "erp-mail"),)), "loop"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_b1_b6_b7_b8_b57_b83_wait_in_quarantine_with_their_bytes_and_hold_up_nobody(station, case):
+    raw, reason = BAD[case]
+    station.answer_automatically()
+    station.deliver(mail("Davor"), raw, mail("Danach", sender="b@kunde.example"))
+    report = station.poll()
+    assert (report.imported, report.quarantined) == (2, 1)
+    row = station.rows().get(state=State.QUARANTINED)
+    assert row.reason == reason
+    assert row.raw.content_bytes == raw
+    assert len(station.decisions()) == 2
+    assert station.poll().new == 0
+
+
+def test_b17_a_lying_charset_makes_one_ticket_however_often_it_is_polled(station):
+    raw = mail(body="").replace(b"charset=utf-8", b"charset=x-unknown-8") + "Grüße".encode("latin-1")
+    station.deliver(raw)
+    assert station.poll().imported == 1
+    station.poll()
+    assert Ticket.objects.count() == 1
+    assert "Gr" in TicketMessage.objects.get().text
+
+
+def test_b2_headers_only_are_a_ticket(station):
+    station.deliver(b"From: a@kunde.example\r\nSubject: Nur Kopf\r\n\r\n")
+    assert station.poll().imported == 1
+
+
+@pytest.fixture
+def failing(station, monkeypatch):
+    """A station on which mails with "Gift" in their subject make the import fail."""
+    real = pipeline.import_batch
+
+    def import_batch(plan):
+        if any("Gift" in planned.mail.parsed.subject for planned in plan.mails):
+            raise ValueError("that subject is poison")
+        return real(plan)
+
+    monkeypatch.setattr(pipeline, "import_batch", import_batch)
+    station.tolerates_failures = True
+    station.deliver(mail("Eins"), mail("Gift"), mail("Drei"))
+    return station
+
+
+def test_a_batch_that_fails_is_replayed_and_only_the_culprit_is_quarantined(failing):
+    report = failing.poll()
+    assert (report.imported, report.quarantined) == (2, 1)
+    row = failing.rows().get(state=State.QUARANTINED)
+    assert row.reason == "import-failed"
+    assert "that subject is poison" in row.detail
+    assert [ticket.subject for ticket in failing.tickets()] == ["Eins", "Drei"]
+
+
+def test_retry_imports_from_the_stored_bytes(failing, monkeypatch, mail_administrator):
+    failing.poll()
+    row = failing.rows().get(state=State.QUARANTINED)
+    with failing.server.rival(failing.user) as client:
+        client.uid("STORE", str(row.uid), "+FLAGS", r"(\Deleted)")
+        client.expunge()
+    monkeypatch.undo()
+    quarantine.retry(row=row, by=mail_administrator)
+    assert failing.poll().imported == 1
+    row.refresh_from_db()
+    assert (row.state, row.reason) == (State.IMPORTED, "")
+    assert row.quarantined_at  # found under "solved"
+    assert AuditEntry.objects.filter(action="quarantine.retried").count() == 1
+
+
+def test_retry_that_fails_comes_back(failing, mail_administrator):
+    failing.poll()
+    row = failing.rows().get(state=State.QUARANTINED)
+    quarantine.retry(row=row, by=mail_administrator)
+    failing.poll()
+    row.refresh_from_db()
+    assert row.state == State.QUARANTINED
+
+
+def test_a_fault_of_the_moment_is_never_quarantined(station, monkeypatch):
+    def locked(_plan):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(pipeline, "import_batch", locked)
+    station.deliver(mail("Eins"), mail("Zwei"))
+    with pytest.raises(OperationalError):
+        station.poll_unchecked()
+    assert station.states() == [State.STORED, State.STORED]
+    monkeypatch.undo()
+    assert station.poll().imported == 2
+
+
+@pytest.fixture
+def oversize(station, settings):
+    """A station with one mail beyond the limit."""
+    settings.MAIL_MAX_MESSAGE_BYTES = 2_000
+    station.deliver(mail("Groß", body="x" * 78 + "\r\n" + "y\r\n" * 2_000), mail("Klein"))
+    assert station.poll().imported == 1
+    return station
+
+
+def test_r21_a_mail_beyond_the_limit_is_left_on_the_server(oversize):
+    row = oversize.rows().get(state=State.QUARANTINED)
+    assert (row.reason, row.raw) == ("left-on-server", None)
+
+
+def test_reading_it_in_spite_of_its_size(oversize, mail_administrator):
+    row = oversize.rows().get(state=State.QUARANTINED)
+    with pytest.raises(QuarantineError, match=r".") as refused:
+        quarantine.retry(row=row, by=mail_administrator)
+    assert refused.value.code == "still_too_large"
+    quarantine.read_anyway(row=row, by=mail_administrator)
+    assert oversize.poll().imported == 1
+    row.refresh_from_db()
+    assert row.state == State.IMPORTED
+
+
+def test_a_raised_limit_lets_it_in(oversize, settings, mail_administrator):
+    settings.MAIL_MAX_MESSAGE_BYTES = 50_000
+    quarantine.retry(row=oversize.rows().get(state=State.QUARANTINED), by=mail_administrator)
+    assert oversize.poll().imported == 1
+
+
+def test_an_oversize_mail_that_others_removed_can_not_be_read(oversize, mail_administrator):
+    row = oversize.rows().get(state=State.QUARANTINED)
+    with oversize.server.rival(oversize.user) as client:
+        client.uid("STORE", str(row.uid), "+FLAGS", r"(\Deleted)")
+        client.expunge()
+    oversize.poll()
+    row.refresh_from_db()
+    with pytest.raises(QuarantineError):
+        quarantine.read_anyway(row=row, by=mail_administrator)
+
+
+def test_discarding_keeps_row_and_original(station, mail_administrator):
+    station.deliver(b"\r\n")
+    station.poll()
+    row = station.rows().get()
+    quarantine.discard(row=row, by=mail_administrator, reason="Leere Probe")
+    assert not IncomingMessage.objects.in_quarantine().exists()
+    row.refresh_from_db()
+    assert row.raw.content_bytes == b"\r\n"
+    assert AuditEntry.objects.get(action="quarantine.discarded").reason == "Leere Probe"
+    assert station.poll().new == 0
+
+
+def test_reading_an_original_is_recorded(station, mail_administrator):
+    station.deliver(b"\r\n")
+    station.poll()
+    quarantine.read_original(row=station.rows().get(), by=mail_administrator, reason="Kundin rief an")
+    entry = AuditEntry.objects.get(action="quarantine.original_read")
+    assert (entry.actor, entry.reason) == (mail_administrator, "Kundin rief an")
+
+
+def test_test_mails_come_to_no_ticket(station, mail_administrator):
+    station.account.tests.create(kind="smtp", started_by=mail_administrator, message_id="probe@firma.example")
+    station.deliver(mail("Testmail", message_id="<probe@firma.example>"))
+    assert station.poll().excluded == 1
+    assert station.rows().get().reason == "test-mail"
+
+
+def test_our_own_copy_in_a_polled_sent_folder_comes_to_no_ticket(make_station):
+    station = make_station("info@firma.example", sends=True, folders=["INBOX", "Sent"])
+    station.answer_automatically()
+    station.deliver(mail("Frage"))
+    station.poll()
+    outgoing = station.account.outgoing.get()
+    station.deliver(outgoing.raw.content_bytes, folder="Sent", flags=r"(\Seen)")
+    assert station.poll().excluded == 1
+    assert station.rows().order_by("id").last().reason == "own-copy"
