@@ -78,7 +78,9 @@ def letter(  # noqa: D103
 def receive(office: Office) -> Callable[..., TicketMessage]:
     """Bring one mail in as the import does, and give its message."""
 
-    def bring(raw: bytes, *, marks: tuple[str, ...] = (), account: MailAccount | None = None) -> TicketMessage:
+    def bring(
+        raw: bytes, *, marks: tuple[str, ...] = (), account: MailAccount | None = None
+    ) -> TicketMessage:
         parsed = parse_message(raw)
         (row,) = store_raw([raw]).values()
         mail = IncomingMail(

@@ -6,7 +6,9 @@ import base64
 
 from tests.tickets_pages.conftest import letter
 
-PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 def part(content: bytes, *, content_type: str, disposition: str, more: str = "") -> str:
@@ -23,7 +25,11 @@ def with_parts(*parts: str, text: str = "Siehe Anhang.", html: str = "", **kwarg
     kind, body = ("html", html) if html else ("plain", text)
     first = f"--b\r\nContent-Type: text/{kind}; charset=utf-8\r\n\r\n{body}\r\n"
     whole = f"{first}{''.join(parts)}--b--\r\n"
-    return letter(whole, content_type='multipart/related; boundary="b"' if html else 'multipart/mixed; boundary="b"', **kwargs)
+    return letter(
+        whole,
+        content_type='multipart/related; boundary="b"' if html else 'multipart/mixed; boundary="b"',
+        **kwargs,
+    )
 
 
 def with_attachment(
@@ -34,7 +40,9 @@ def with_attachment(
     **kwargs: str,
 ) -> bytes:
     """A mail with one attachment."""
-    return with_parts(part(content, content_type=content_type, disposition=f'attachment; filename="{name}"'), **kwargs)
+    return with_parts(
+        part(content, content_type=content_type, disposition=f'attachment; filename="{name}"'), **kwargs
+    )
 
 
 def html_letter(html: str, **kwargs: str) -> bytes:

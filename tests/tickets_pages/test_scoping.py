@@ -99,7 +99,8 @@ def test_an_agent_reads_the_tickets_of_the_own_queue_only(agent_client, stranger
 
 
 @pytest.mark.parametrize(
-    ("role", "status"), [(roles.STAFF, 403), (roles.AUDITOR, 403), (roles.MAIL_ADMINISTRATOR, 403), (roles.AGENT, 200)]
+    ("role", "status"),
+    [(roles.STAFF, 403), (roles.AUDITOR, 403), (roles.MAIL_ADMINISTRATOR, 403), (roles.AGENT, 200)],
 )
 def test_w1_the_list_is_for_those_who_work_tickets(make_user, role, status):
     client = signed_in(make_user(role))
@@ -116,7 +117,8 @@ def test_w1_other_roles_do_not_read_tickets(make_user, ticket, role):
 
 
 @pytest.mark.parametrize(
-    ("role", "status"), [(roles.STAFF, 403), (roles.AUDITOR, 403), (roles.AGENT, 403), (roles.MAIL_ADMINISTRATOR, 200)]
+    ("role", "status"),
+    [(roles.STAFF, 403), (roles.AUDITOR, 403), (roles.AGENT, 403), (roles.MAIL_ADMINISTRATOR, 200)],
 )
 def test_w1_queues_are_for_mail_administrators(make_user, office, role, status):
     client = signed_in(make_user(role))
@@ -167,7 +169,10 @@ def test_what_a_superuser_reads_is_recorded(make_user, ticket):
     client.get(ticket.get_absolute_url())
     client.get(reverse("tickets:original", args=[ticket.number, ticket.messages.get().pk]))
 
-    assert list(AuditEntry.objects.values_list("action", flat=True)) == ["ticket.read", "ticket.original_read"]
+    assert list(AuditEntry.objects.values_list("action", flat=True)) == [
+        "ticket.read",
+        "ticket.original_read",
+    ]
 
 
 def test_live_updates_do_not_record_the_same_reading_again(make_user, ticket):
