@@ -28,6 +28,7 @@ from mailkit.imap_errors import login_code, login_error, mailbox_error
 from mailkit.imap_transport import GuardedClient, ResponseLimits
 from mailkit.network import ascii_host
 from mailkit.redaction import redact
+from mailkit.tls import certificate_facts
 
 ORDINARY = ResponseLimits()
 _OPENING = ResponseLimits(line=65_536, literal=0, total=262_144)
@@ -83,6 +84,8 @@ class ImapDialogue:
         if endpoint.security == "starttls":
             with _translated():
                 self._engine.upgrade()
+            if isinstance(self._engine.sock, ssl.SSLSocket):
+                endpoint.on_stage("encrypted", certificate_facts(self._engine.sock))
         if endpoint.security != "none" and not isinstance(self._engine.sock, ssl.SSLSocket):
             raise TlsFailed("the connection is not encrypted")
 

@@ -110,7 +110,10 @@ class SmtpSession:
         client = RecordingSmtp(transcript, secrets, **_client_options(endpoint, sock))
         session = cls(endpoint, client, loop)
         try:
-            session._run(session._open(login))
+            session._run(session._secure())
+            session._tell_encrypted()
+            if login:
+                session._run(session._log_in(login))
         except BaseException:
             sock.close()
             session._abandon()
@@ -137,7 +140,7 @@ class SmtpSession:
                 self._loop.run_until_complete(self._client.quit(timeout=_GOODBYE_SECONDS))
         self._abandon()
 
-    async def _open(self, login: PasswordLogin | None) -> None:
+    async def _secure(self) -> None:
         greeting = await self._client.connect()
         self._client.record("S", greeting.code, greeting.message)
         await self._greet()
@@ -146,11 +149,12 @@ class SmtpSession:
         is_encrypted = self._client.get_transport_info("sslcontext") is not None
         if self._endpoint.security != "none" and not is_encrypted:
             raise TlsFailed("the connection is not encrypted")
-        if is_encrypted:
-            facts = certificate_facts(self._client.get_transport_info("ssl_object"))
-            self._endpoint.on_stage("encrypted", facts)
-        if login:
-            await self._log_in(login)
+
+    def _tell_encrypted(self) -> None:
+        """Tell the observer; outside the event loop, because it may want its database."""
+        connection = self._client.get_transport_info("ssl_object")
+        if connection is not None:
+            self._endpoint.on_stage("encrypted", certificate_facts(connection))
 
     async def _greet(self) -> None:
         try:
