@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 __all__ = [
-    "NoTransport", "Sender", "may_read_content", "may_send_from", "message_by_ids", "message_id_domain", "routes_for",
+    "NoTransport", "Sender", "may_read_content", "may_see_outbox", "may_send_from", "message_by_ids", "message_id_domain", "routes_for",
     "senders_for", "transporting_account",
 ]  # fmt: skip
 
@@ -136,9 +136,22 @@ def needing_attention(user: AbstractBaseUser | AnonymousUser) -> QuerySet[Outgoi
 
 
 def may_read_content(user: AbstractBaseUser | AnonymousUser, message: OutgoingMessage) -> bool:
-    """Whether the user may read the mail itself: who wrote it, the owners of its account, the superuser (recorded)."""
+    """Whether the user may read the mail itself; of a superuser's reading the caller makes a record."""
+    return owns_content(user, message) or roles.is_superuser(user)
+
+
+def owns_content(user: AbstractBaseUser | AnonymousUser, message: OutgoingMessage) -> bool:
+    """Whether the user wrote the mail, or owns the account of its From address."""
     if not user.is_authenticated:
         return False
-    if roles.is_superuser(user) or message.created_by_id == user.pk:
+    return (
+        message.created_by_id == user.pk
+        or MailAccount.objects.owned_by(user).filter(outgoing=message).exists()
+    )
+
+
+def may_see_outbox(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Those who send, those who own a mailbox, and mail administrators; each sees only what is theirs."""
+    if roles.is_staff_member(user) or roles.is_mail_administrator(user):
         return True
-    return MailAccount.objects.owned_by(user).filter(outgoing=message).exists()
+    return MailAccount.objects.owned_by(user).exists()

@@ -70,7 +70,7 @@ def settings_fingerprint(account: MailAccount) -> str:
         *([smtp.has_own_login, smtp.username, smtp.password_encrypted, smtp.client_alias] if smtp else []),
         *([imap.username, imap.password_encrypted] if imap else []),
     ]
-    return hashlib.sha256(repr(values).encode()).hexdigest()
+    return hashlib.sha256(repr([str(value) for value in values]).encode()).hexdigest()
 
 
 def _is_refused_login(error: MailError) -> bool:
