@@ -10,16 +10,16 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.models import Max
 from django.utils import timezone
-from inbound.selectors import ledger_totals
 from kombu.exceptions import OperationalError
 
+from inbound.selectors import ledger_totals
 from jobs import heartbeats, instance
 from mailaccounts.models import AccountHealth, MailAccount
 from outbound.models import OutgoingMessage
 
 # Beat wakes the worker every 10 s; three missed beats are no coincidence.
 HEARTBEAT_LIMIT = timedelta(seconds=45)
-BROKER_SECONDS = 2.0
+BROKER_SECONDS = 2
 
 
 @dataclass(frozen=True, slots=True)

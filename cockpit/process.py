@@ -12,11 +12,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from celery import beat
+from celery import beat, current_app
 from django.core.wsgi import get_wsgi_application
 from waitress.server import create_server
-
-from config.celery import app
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +30,7 @@ class OneProcess:
         self._server: Any = create_server(
             get_wsgi_application(), host=host, port=port, threads=WEB_THREADS, ident=None
         )
-        self._worker = app.WorkController(
+        self._worker = current_app.WorkController(
             pool="threads",
             concurrency=WORKER_THREADS,
             loglevel=logging.WARNING,
@@ -41,7 +39,7 @@ class OneProcess:
             without_heartbeat=True,
             quiet=True,
         )
-        self._beat = beat.Service(app, max_interval=1, scheduler_cls=beat.Scheduler)
+        self._beat = beat.Service(current_app, max_interval=1, scheduler_cls=beat.Scheduler)
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:

@@ -11,7 +11,7 @@ from kombu.exceptions import OperationalError
 logger = logging.getLogger(__name__)
 
 
-def wake(task: Task, *ids: int | str) -> None:
+def wake(task: Task[..., object], *ids: int | str) -> None:
     """Send ``task`` to the broker; a broker that is down is logged, not raised: beat finds the work anyway."""
     try:
         task.apply_async(args=ids, retry=False)
@@ -19,6 +19,6 @@ def wake(task: Task, *ids: int | str) -> None:
         logger.warning("Could not wake %s: %s", task.name, type(error).__name__)
 
 
-def wake_on_commit(task: Task, *ids: int | str) -> None:
+def wake_on_commit(task: Task[..., object], *ids: int | str) -> None:
     """Wake ``task`` once the current transaction has committed."""
     transaction.on_commit(lambda: wake(task, *ids))

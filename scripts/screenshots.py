@@ -1,4 +1,4 @@
-"""``make screenshots``: pictures of the demo's main pages, made from a demo that this script starts itself."""
+"""``make screenshots``: pictures of the main pages, from a demo that this script starts itself."""
 
 from __future__ import annotations
 

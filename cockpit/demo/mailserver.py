@@ -26,7 +26,7 @@ class Delivery:
     def __init__(self, mailboxes: DemoMailboxes) -> None:
         self.mailboxes = mailboxes
 
-    async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
+    async def handle_RCPT(  # aiosmtpd's name
         self, _server: Any, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Accept mailboxes of the demo only."""
@@ -35,12 +35,14 @@ class Delivery:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, _server: Any, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: Any, session: Session, envelope: Envelope) -> str:
         """Deliver to every accepted recipient."""
         sender = f"Return-Path: <{envelope.mail_from or ''}>\r\n".encode()
         for address in envelope.rcpt_tos:
             self.mailboxes.deliver(
-                address, sender + bytes(envelope.content or b""), received_from=session.host_name or "unknown"
+                address,
+                sender + (envelope.original_content or b""),
+                received_from=session.host_name or "unknown",
             )
         return "250 2.0.0 delivered"
 
@@ -61,7 +63,7 @@ class DemoMailServer:
         self.mailboxes.create(self.passwords)
         self._smtp = self._smtp_controller()
         self._smtp.start()
-        self._imap = subprocess.Popen(  # noqa: S603  # our own module with our own arguments
+        self._imap = subprocess.Popen(  # our own module with our own arguments
             [
                 sys.executable,
                 "-m",

@@ -37,7 +37,7 @@ class Command(BaseCommand):
         process.stop()
 
 
-class stopped_by_signal:  # noqa: N801  # reads as the context manager it is
+class stopped_by_signal:  # reads as the context manager it is
     """Context that turns SIGINT and SIGTERM into an event."""
 
     def __enter__(self) -> threading.Event:
