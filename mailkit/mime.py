@@ -104,8 +104,6 @@ class _Walk:
     def _count(self, headers: Headers) -> None:
         self._entities += 1
         self._fields += len(headers)
-        if self._entities > MAX_PARTS:
-            raise MalformedMessage(code="too-many-parts")
         if self._fields > MAX_TOTAL_HEADER_FIELDS:
             raise MalformedMessage(code="too-many-headers")
 

@@ -237,3 +237,8 @@ def test_mbox_line_on_top_is_skipped():
 def test_signature_of_signed_mail_is_an_attachment():
     parsed = parsed_mail("ok-flowed-signature")
     assert [a.filename for a in parsed.attachments] == ["signature.asc"]
+
+
+def test_b11_boundary_in_the_middle_of_a_line_is_text():
+    parsed = parse_message(multipart(["Content-Type: text/plain\n\nsiehe --grenze\nund --grenze--\nweiter"]))
+    assert parsed.text == "siehe --grenze\nund --grenze--\nweiter"
