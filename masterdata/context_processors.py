@@ -7,9 +7,13 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from masterdata import selectors
+from masterdata import roles, selectors
 
 
-def company(_request: HttpRequest) -> dict[str, Any]:
-    """``company_name``, read when a template shows it, once a request; "" before set-up."""
-    return {"company_name": SimpleLazyObject(lambda: str(selectors.company() or ""))}
+def company(request: HttpRequest) -> dict[str, Any]:
+    """``company_name`` ("" before set-up) and ``may_confirm_copy``, read when a template shows them."""
+    user = getattr(request, "user", None)
+    return {
+        "company_name": SimpleLazyObject(lambda: str(selectors.company() or "")),
+        "may_confirm_copy": SimpleLazyObject(lambda: user is not None and roles.is_mail_administrator(user)),
+    }

@@ -79,7 +79,12 @@ def recent_lockouts(name: str, address: str | None) -> int:
     since = timezone.now() - MEMORY
     # Successes are logged under the user's name, failures under what was typed.
     success = AccessLog.objects.filter(username__iexact=login_name(name), ip_address=address)
-    last = success.filter(attempt_time__gt=since).order_by("-attempt_time").values_list("attempt_time", flat=True).first()
+    last = (
+        success.filter(attempt_time__gt=since)
+        .order_by("-attempt_time")
+        .values_list("attempt_time", flat=True)
+        .first()
+    )
     failures = AccessFailureLog.objects.filter(username=name, ip_address=address, locked_out=True)
     return int(failures.filter(attempt_time__gt=last or since).count())
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Field, Q, QuerySet
+from django.utils.text import capfirst
 
 from audit.models import AuditEntry
 from masterdata import roles
@@ -43,6 +45,17 @@ def audit_entries_for(user: AbstractBaseUser | AnonymousUser) -> QuerySet[AuditE
     for app in _SETTINGS_APPS:
         about_settings |= Q(object_type__startswith=app)
     return AuditEntry.objects.filter(about_settings)
+
+
+def field_label(model: str, name: str) -> str:
+    """The name of a field as forms show it: "prefer_own_email" → "Eigene E-Mail bevorzugen"."""
+    try:
+        found = apps.get_model(model)._meta.get_field(name)  # noqa: SLF001  # Django documents it as public
+    except (LookupError, ValueError, FieldDoesNotExist):
+        return capfirst(name.replace("_", " "))
+    related: Any = found.related_model
+    named = str(found.verbose_name) if isinstance(found, Field) else str(related._meta.verbose_name_plural)  # noqa: SLF001  # Django documents it as public
+    return capfirst(named)
 
 
 def model_label(name: str) -> str:

@@ -32,7 +32,8 @@ class AddressForm(forms.ModelForm[Address]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["number"].required = False
-        self.fields["number"].help_text = _("Left empty, the next free one is taken")
+        if not self.instance.pk:
+            self.fields["number"].help_text = _("Left empty, the next free one is taken")
 
     def clean_number(self) -> str:
         """An address keeps its number."""

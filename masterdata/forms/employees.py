@@ -89,6 +89,7 @@ class SubstitutionForm(forms.ModelForm[Substitution]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["substitute"].empty_label = _("choose")  # type: ignore[attr-defined]  # a ModelChoiceField
         self.fields["substitute"].queryset = Employee.objects.select_related("address")  # type: ignore[attr-defined]  # a ModelChoiceField
 
     def clean(self) -> dict[str, Any]:

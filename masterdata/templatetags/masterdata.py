@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django import template
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from audit import services as audit
+from audit.models import AuditEntry
 from masterdata import roles, selectors
 
 register = template.Library()
+
+_ACTIONS = {
+    "created": gettext_lazy("created"),
+    "changed": gettext_lazy("changed"),
+    "deleted": gettext_lazy("deleted"),
+    "password": gettext_lazy("password set"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +51,18 @@ def model_label(name: str) -> str:
 
 
 @register.filter
-def changes(recorded: Mapping[str, Any]) -> list[Change]:
+def action_label(action: str) -> str:
+    """What was done, in words where there are any: "masterdata.project.changed" → "geändert"."""
+    return str(_ACTIONS.get(action.rsplit(".", 1)[-1], action))
+
+
+@register.filter
+def changes(entry: AuditEntry) -> list[Change]:
     """Recorded changes as old and new text; secrets as the fact only; other details as they are."""
-    return [_change(name, value) for name, value in recorded.items()]
+    recorded = entry.changes if isinstance(entry.changes, dict) else {}
+    return [
+        _change(selectors.field_label(entry.object_type, name), value) for name, value in recorded.items()
+    ]
 
 
 def _change(name: str, value: Any) -> Change:

@@ -6,10 +6,11 @@ import pytest
 
 from masterdata.models import Address, Company, ContactPerson, Employee, Project
 from tests.web.matrix import ROLES, World
+from tests.web.table import TABLES
 
 
 @pytest.fixture
-def world(make_user) -> World:
+def world(make_user, original) -> World:
     """Users by role, and master data."""
     users = {
         role: make_user(role, username=f"the-{role}")
@@ -27,7 +28,10 @@ def world(make_user) -> World:
         "employee": Employee.objects.create(address=address, user=users["staff"]),
         "user": make_user("staff", username="the-colleague"),
     }
-    return World(users, things)
+    world = World(users, things)
+    for table in TABLES:
+        getattr(table, "prepare", lambda _world: None)(world)
+    return world
 
 
 @pytest.fixture
