@@ -10,7 +10,10 @@ from tests.web.matrix import ADMINISTRATORS, Row, World
 
 def prepare(world: World) -> None:
     """An account, a quarantined mail and a finished run."""
-    account, now = MailAccount.objects.create(display_name="Einkauf", email="einkauf@firma.example"), timezone.now()
+    account, now = (
+        MailAccount.objects.create(display_name="Einkauf", email="einkauf@firma.example"),
+        timezone.now(),
+    )
     ImapSettings.objects.create(account=account, host="mx.firma.example", username="einkauf")
     mailbox = Mailbox.objects.create(account=account, name="INBOX", uid_validity=1, server_messages=1)
     (raw,) = store_raw([b"Subject: kaputt\r\n\r\n"]).values()
@@ -52,5 +55,12 @@ ROWS = [
     Row("inbound:poll_result", ADMINISTRATORS, args=_one("poll run")),
     Row("inbound:poll_result", (), args=_unknown, missing=ADMINISTRATORS, case="unknown"),
     Row("inbound:autoresponder_preview", ADMINISTRATORS, args=_one("polled account"), method="post"),
-    Row("inbound:autoresponder_preview", (), args=_unknown, missing=ADMINISTRATORS, method="post", case="unknown"),
+    Row(
+        "inbound:autoresponder_preview",
+        (),
+        args=_unknown,
+        missing=ADMINISTRATORS,
+        method="post",
+        case="unknown",
+    ),
 ]
