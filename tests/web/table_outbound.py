@@ -48,7 +48,13 @@ ROWS = [
     Row("outbound:list", SENDERS),
     Row("outbound:list", SENDERS, query="?format=csv", case="csv"),
     Row("outbound:list", SENDERS, query="?state=failed&account=1&q=a", case="filtered"),
-    Row("outbound:bulk", SENDERS, method="post", answer=302, data=lambda world: {"action": "cancel", "pick": []}),
+    Row(
+        "outbound:bulk",
+        SENDERS,
+        method="post",
+        answer=302,
+        data=lambda world: {"action": "cancel", "pick": []},
+    ),
     Row("outbound:message", SEE_IT, args=_message, missing=("agent",)),
     Row("outbound:message", SEE_IT, args=_failed, missing=("agent",), case="failed"),
     # Content is for who wrote it; mail administrators see metadata, a superuser's reading is recorded.

@@ -155,6 +155,31 @@ def test_w9_the_remaining_attempts_are_told(client, jana, clock):
     assert "Noch 1 Versuch, danach 15 Minuten Pause" in text_of(attempt(client, "jana"))
 
 
+def through_proxy(client, forwarded):
+    return client.post(
+        LOGIN,
+        {"username": "jana", "password": "wrong"},
+        REMOTE_ADDR="10.0.0.1",
+        HTTP_X_FORWARDED_FOR=forwarded,
+    )
+
+
+def test_w9_behind_a_proxy_the_visitors_address_counts(client, jana, settings):
+    settings.BEHIND_PROXY = True
+    for n in range(5):
+        # What the visitor claims stands before what our proxy saw.
+        response = through_proxy(client, f"203.0.113.{n}, 198.51.100.7")
+    assert response.status_code == 429
+    assert through_proxy(client, "198.51.100.8").status_code == 422
+    assert through_proxy(client, "garbage").status_code == 422
+
+
+def test_w9_without_a_proxy_the_header_is_not_believed(client, jana):
+    for n in range(5):
+        response = through_proxy(client, f"203.0.113.{n}")
+    assert response.status_code == 429
+
+
 def test_odd_names_are_refused_calmly(client, db):
     for name in ("", "\0", "x" * 5000, "a\r\nb", "' OR 1=1 --"):
         assert attempt(client, name).status_code == 422
