@@ -14,8 +14,8 @@ from audit.origin import Origin, acting_from
 class ClientAddressMiddleware:
     """Behind a proxy (``BEHIND_PROXY``) the client's address is the last one in ``X-Forwarded-For``.
 
-    Our own proxy appended that one; all before it are the client's word. Without it every visitor would have the
-    proxy's address, and a stranger could lock administrators out.
+    Our own proxy appended that one; all before it are the client's word. Without it every visitor would have
+    the proxy's address, and a stranger could lock administrators out.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
