@@ -206,7 +206,7 @@ def _customer_of(to: Sequence[Mailbox]) -> int | None:
 
 
 def _put_on(ticket: Ticket, letter: _Letter, *, closes: bool) -> TicketMessage:
-    locked = Ticket.objects.select_for_update(of=("self",)).get(pk=ticket.pk)
+    locked = Ticket.objects.select_for_update(of=("self",), no_key=True).get(pk=ticket.pk)
     message = _send(locked, letter)
     state, before = (State.CLOSED if closes else State.WAITING_CUSTOMER), locked.state
     _leave_waiting(locked, message, state)

@@ -42,7 +42,7 @@ _CONFINED: Final = {
 }
 
 
-class AttachmentMissing(LookupError):  # noqa: N818  # reads as what it says; its base is the Error
+class AttachmentMissing(LookupError):
     """The raw mail does not hold what the row describes: refuse rather than hand out something else."""
 
 

@@ -54,8 +54,7 @@ def change_ticket(*, ticket: Ticket, by: AbstractBaseUser, **changes: Unpack[Tic
     """
     require_visible(ticket, by)
     with transaction.atomic():
-        relations = ("queue", "assignee", "project", "customer", "account")
-        locked = Ticket.objects.select_for_update(of=("self",)).select_related(*relations).get(pk=ticket.pk)
+        locked = _locked(ticket)
         wanted = _completed(locked, _differing(locked, changes))
         events = [_change(locked, name, value, by) for name, value in wanted.items()]
         if events:
@@ -65,6 +64,11 @@ def change_ticket(*, ticket: Ticket, by: AbstractBaseUser, **changes: Unpack[Tic
                 "ticket.change", locked, by, **{e.code: [e.data["from"], e.data["to"]] for e in events}
             )
     return locked
+
+
+def _locked(ticket: Ticket) -> Ticket:
+    tickets = Ticket.objects.select_for_update(of=("self",), no_key=True)
+    return tickets.select_related("queue", "assignee", "project", "customer", "account").get(pk=ticket.pk)
 
 
 def add_note(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 
+from jobs.inserting import insert_rows
 from tickets.models import Ticket, TicketEvent
 from tickets.storable import storable
 
@@ -42,7 +43,9 @@ def new_event(
 
 def record_events(events: Iterable[TicketEvent]) -> list[TicketEvent]:
     """Save many events at once."""
-    return TicketEvent.objects.bulk_create(list(events))
+    rows = list(events)
+    insert_rows(rows)
+    return rows
 
 
 def _plain(value: Any) -> Any:

@@ -9,16 +9,17 @@ from __future__ import annotations
 from datetime import datetime
 
 from jobs.bulk import update_rows
+from jobs.inserting import insert_rows
 from tickets.history import new_event, record_events
 from tickets.joining import IncomingMail, KnownTicket, state_after_mail
-from tickets.models import Attachment, Participant, Ticket, TicketEvent, TicketMessage
+from tickets.models import Ticket, TicketEvent, TicketMessage
 from tickets.planning import BatchPlan, Entry, PlannedMail, plan_batch
 from tickets.vocabulary import Event
 
 __all__ = ["BatchPlan", "Entry", "IncomingMail", "PlanOutdated", "PlannedMail", "import_batch", "plan_batch"]
 
 
-class PlanOutdated(Exception):  # noqa: N818  # like LeaseLost: a fact about the plan, not a fault
+class PlanOutdated(Exception):
     """A ticket of the plan is gone since it was made: plan the batch again."""
 
 
@@ -46,7 +47,7 @@ def _lock_joined(entries: list[Entry]) -> dict[KnownTicket, Ticket]:
     if not known:
         return {}
     ids = {ticket.id for ticket in known if ticket.id is not None}
-    rows = Ticket.objects.filter(pk__in=ids).order_by("pk").select_for_update(of=("self",))
+    rows = Ticket.objects.filter(pk__in=ids).order_by("pk").select_for_update(of=("self",), no_key=True)
     by_id = {row.pk: row for row in rows}
     if len(by_id) < len(ids):
         raise PlanOutdated
@@ -55,7 +56,7 @@ def _lock_joined(entries: list[Entry]) -> dict[KnownTicket, Ticket]:
 
 def _create_tickets(entries: list[Entry]) -> dict[KnownTicket, Ticket]:
     new = {entry.ticket: entry.new_ticket for entry in entries if entry.new_ticket}
-    Ticket.objects.bulk_create(new.values())
+    insert_rows(list(new.values()))
     return new
 
 
@@ -90,11 +91,11 @@ def _beginning(entry: Entry, ticket: Ticket, at: datetime) -> list[TicketEvent]:
 def _create_messages(entries: list[Entry], tickets: dict[KnownTicket, Ticket]) -> None:
     for entry in entries:
         entry.message.ticket = tickets[entry.ticket]
-    TicketMessage.objects.bulk_create([entry.message for entry in entries])
+    insert_rows([entry.message for entry in entries])
     for entry in entries:
         for attachment in entry.attachments:
             attachment.message = entry.message
-    Attachment.objects.bulk_create([one for entry in entries for one in entry.attachments])
+    insert_rows([one for entry in entries for one in entry.attachments])
 
 
 def _create_participants(entries: list[Entry], tickets: dict[KnownTicket, Ticket]) -> None:
@@ -102,7 +103,7 @@ def _create_participants(entries: list[Entry], tickets: dict[KnownTicket, Ticket
         for participant in entry.participants:
             participant.ticket = tickets[entry.ticket]
     rows = [one for entry in entries for one in entry.participants]
-    Participant.objects.bulk_create(rows, ignore_conflicts=True)
+    insert_rows(rows, ignore_conflicts=True)
 
 
 def _create_links(entries: list[Entry], tickets: dict[KnownTicket, Ticket]) -> None:
@@ -114,4 +115,4 @@ def _create_links(entries: list[Entry], tickets: dict[KnownTicket, Ticket]) -> N
             pairs += [(this, other), (other, this)]
     link = Ticket.related.through
     rows = [link(from_ticket_id=one, to_ticket_id=other) for one, other in dict.fromkeys(pairs)]
-    link.objects.bulk_create(rows, ignore_conflicts=True)
+    insert_rows(rows, ignore_conflicts=True)
