@@ -126,7 +126,7 @@ def read_conversation(
 
 
 def _say_once(ticket: Ticket, entries: Sequence[MessageEntry]) -> None:
-    """Where one mail is all there is, what the head of the page says of the ticket need not stand on it again."""
+    """Where one mail is all there is, what the head of the page says need not stand on it again."""
     if len(entries) == 1:
         entries[0].marks = [mark for mark in entries[0].marks if mark.code not in ticket.marks]
 

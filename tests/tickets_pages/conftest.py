@@ -57,7 +57,7 @@ def office(make_user) -> Office:
     return Office(account, options, service, sales, agent, stranger)
 
 
-def letter(  # noqa: D103
+def letter(
     body: str = "Guten Morgen,\r\n\r\nunser Band steht.\r\n",
     *,
     sender: str = f"Carsten Meinhold <{CUSTOMER}>",

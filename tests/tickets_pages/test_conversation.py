@@ -59,7 +59,10 @@ def test_w8_the_frame_brings_its_own_policy_before_anything_else_loads(agent_cli
 
 
 def test_w8_mail_cannot_leave_the_attribute_that_holds_it(agent_client, receive):
-    attack = '"></iframe><img src=https://evil.example/p.gif><a href="x" title=\'"><b id=out>\'>x</a>&quot;><b id=out>'
+    attack = (
+        '"></iframe><img src=https://evil.example/p.gif><a href="x" title=\'"><b id=out>\'>x</a>'
+        "&quot;><b id=out>"
+    )
     message = receive(html_letter(f"<p>{attack}</p>"))
     html = page(agent_client, message.ticket)
 
@@ -85,7 +88,11 @@ def test_b42_t21_remote_pictures_are_blocked_counted_and_loaded_on_request_only(
 def test_pictures_are_loaded_for_the_message_asked_for_only(agent_client, receive):
     first = receive(html_letter("<img src='https://a.example/1.gif'>", message_id="a@x.example"))
     second = receive(
-        html_letter("<img src='https://b.example/1.gif'>", headers="In-Reply-To: <a@x.example>\r\n", message_id="b@x.example")
+        html_letter(
+            "<img src='https://b.example/1.gif'>",
+            headers="In-Reply-To: <a@x.example>\r\n",
+            message_id="b@x.example",
+        )
     )
     assert first.ticket_id == second.ticket_id
     html = page(agent_client, first.ticket, f"?remote={second.pk}")
@@ -98,7 +105,9 @@ def test_pictures_are_loaded_for_the_message_asked_for_only(agent_client, receiv
 
 def test_b43_cid_pictures_come_from_the_ticket_itself(agent_client, receive):
     picture = part(PIXEL, content_type="image/png", disposition="inline", more="Content-ID: <logo@x>\r\n")
-    trap = part(b"<script>x</script>", content_type="text/html", disposition="inline", more="Content-ID: <trap@x>\r\n")
+    trap = part(
+        b"<script>x</script>", content_type="text/html", disposition="inline", more="Content-ID: <trap@x>\r\n"
+    )
     message = receive(with_parts(picture, trap, html='<p>x</p><img src="cid:logo@x"><img src="cid:trap@x">'))
     srcdoc = frame_of(page(agent_client, message.ticket))["srcdoc"]
     sources = [attributes["src"] for attributes in elements(srcdoc, "img") if attributes.get("src")]
@@ -132,7 +141,12 @@ def test_b56_only_raster_pictures_are_shown_inline(agent_client, receive, conten
 
 @pytest.mark.parametrize(
     ("name", "content_type"),
-    [("rechnung.html", "text/html"), ("logo.svg", "image/png"), ("x.xml", "image/png"), ("a.js", "text/javascript")],
+    [
+        ("rechnung.html", "text/html"),
+        ("logo.svg", "image/png"),
+        ("x.xml", "image/png"),
+        ("a.js", "text/javascript"),
+    ],
 )
 def test_w13_b55_b56_downloads_are_saved_never_shown(agent_client, receive, name, content_type):
     message = receive(with_attachment(b"<script>alert(1)</script>", name=name, content_type=content_type))
@@ -150,17 +164,21 @@ def test_w13_b55_b56_downloads_are_saved_never_shown(agent_client, receive, name
 
 def test_b49_subject_name_file_name_and_media_type_are_escaped(agent_client, receive):
     quoted = BAD.replace('"', '\\"')
-    attachment = part(b"x", content_type=f'image/png; name="{quoted}"', disposition=f'attachment; filename="{quoted}.png"')
+    attachment = part(
+        b"x", content_type=f'image/png; name="{quoted}"', disposition=f'attachment; filename="{quoted}.png"'
+    )
     message = receive(with_parts(attachment, sender=f'"{quoted}" <{CUSTOMER}>', subject=BAD))
     html = page(agent_client, message.ticket)
 
     assert not [a for a in elements(html) if "onerror" in a]
-    assert not [a for a in elements(html, "img")]
+    assert not elements(html, "img")
     assert "&quot;&gt;&lt;img src=x onerror=alert(1)&gt;" in html
 
 
 def test_b48_a_calendar_part_with_html_is_text_or_a_file(agent_client, receive):
-    message = receive(letter("BEGIN:VCALENDAR\r\nSUMMARY:<img src=x onerror=alert(1)>\r\n", content_type="text/calendar"))
+    message = receive(
+        letter("BEGIN:VCALENDAR\r\nSUMMARY:<img src=x onerror=alert(1)>\r\n", content_type="text/calendar")
+    )
     html = page(agent_client, message.ticket)
 
     assert not [a for a in elements(html) if "onerror" in a]
@@ -204,7 +222,10 @@ def test_b64_an_answer_to_somebody_else_is_announced(agent_client, receive):
     html = page(agent_client, message.ticket)
 
     assert "Die Antwort geht an andere@woanders.example" in html
-    assert next(a for a in elements(html, "input") if a.get("name") == "to")["value"] == "andere@woanders.example"
+    assert (
+        next(a for a in elements(html, "input") if a.get("name") == "to")["value"]
+        == "andere@woanders.example"
+    )
 
 
 @pytest.mark.parametrize("reason", sorted(REASONS))
@@ -227,7 +248,13 @@ def test_reasons_cover_what_the_import_decides():
 
 @pytest.mark.parametrize("code", Event.values)
 def test_every_event_reads_as_a_sentence(agent_client, ticket, code):
-    data = {"from": "new", "to": "closed", "cause": "mail", "number": "20261124-00001", "reason": "foreign-number"}
+    data = {
+        "from": "new",
+        "to": "closed",
+        "cause": "mail",
+        "number": "20261124-00001",
+        "reason": "foreign-number",
+    }
     services.record_event(ticket, code, data=data)
     html = page(agent_client, ticket)
 
@@ -253,9 +280,15 @@ def test_an_event_or_mark_of_a_later_version_is_shown_as_it_stands(agent_client,
         ({"state": "sent", "bounced_at": timezone.now()}, "als unzustellbar zurückgekommen"),
     ],
 )
-def test_an_answer_shows_what_became_of_it_and_links_to_the_outbox(agent_client, office, ticket, changes, words):
+def test_an_answer_shows_what_became_of_it_and_links_to_the_outbox(
+    agent_client, office, ticket, changes, words
+):
     message = services.reply(
-        ticket=ticket, by=office.agent, from_address=SERVICE, to=[customer_mailbox()], text="Wir kommen um 13 Uhr."
+        ticket=ticket,
+        by=office.agent,
+        from_address=SERVICE,
+        to=[customer_mailbox()],
+        text="Wir kommen um 13 Uhr.",
     )
     OutgoingMessage.objects.update(**changes)
     html = page(agent_client, ticket)
@@ -266,7 +299,9 @@ def test_an_answer_shows_what_became_of_it_and_links_to_the_outbox(agent_client,
 
 def test_who_may_not_see_the_outbox_row_gets_no_link_to_it(stranger_client, office, ticket):
     office.service.agents.add(office.stranger)
-    message = services.reply(ticket=ticket, by=office.agent, from_address=SERVICE, to=[customer_mailbox()], text="x")
+    message = services.reply(
+        ticket=ticket, by=office.agent, from_address=SERVICE, to=[customer_mailbox()], text="x"
+    )
     html = page(stranger_client, ticket)
 
     assert "wartet" in html
@@ -274,7 +309,9 @@ def test_who_may_not_see_the_outbox_row_gets_no_link_to_it(stranger_client, offi
 
 
 def test_what_is_known_about_the_sender_stands_beside_it(agent_client, office, receive):
-    customer = Address.objects.create(number="10482", name="Stadtwerke Lüneburg", is_customer=True, phone="04131 5550")
+    customer = Address.objects.create(
+        number="10482", name="Stadtwerke Lüneburg", is_customer=True, phone="04131 5550"
+    )
     ContactPerson.objects.create(address=customer, name="Carsten Meinhold", email=CUSTOMER)
     older = receive(letter(subject="Wartungsplanung")).ticket
     foreign = receive(letter(subject="Fremdes")).ticket
@@ -290,10 +327,17 @@ def test_what_is_known_about_the_sender_stands_beside_it(agent_client, office, r
 def test_the_number_of_queries_does_not_grow_with_messages(agent_client, office, ticket, receive):
     def grow(number: int) -> None:
         for _ in range(number):
-            parent = ticket.messages.exclude(message_id="").order_by("-pk").values_list("message_id", flat=True).first()
+            parent = (
+                ticket.messages.exclude(message_id="")
+                .order_by("-pk")
+                .values_list("message_id", flat=True)
+                .first()
+            )
             receive(with_attachment(headers=f"In-Reply-To: <{parent}>\r\n" if parent else ""))
             services.add_note(ticket=ticket, by=office.agent, text="Notiz")
-            services.reply(ticket=ticket, by=office.agent, from_address=SERVICE, to=[customer_mailbox()], text="x")
+            services.reply(
+                ticket=ticket, by=office.agent, from_address=SERVICE, to=[customer_mailbox()], text="x"
+            )
 
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
@@ -338,7 +382,9 @@ def test_live_updates_send_the_messages_only_when_there_is_news(agent_client, of
 def test_every_field_has_a_name_for_those_who_hear_the_page(agent_client, ticket, query):
     html = page(agent_client, ticket, query)
     labels = {attributes.get("for") for attributes in elements(html, "label")}
-    fields = [a for tag, a in named(html) if tag in {"input", "select", "textarea"} and a.get("type") != "hidden"]
+    fields = [
+        a for tag, a in named(html) if tag in {"input", "select", "textarea"} and a.get("type") != "hidden"
+    ]
 
     assert fields
     for field in fields:

@@ -80,7 +80,16 @@ def test_filters_combine(agent_client, office, make_ticket):
 
 
 @pytest.mark.parametrize(
-    "query", ["?state=nonsense", "?queue=x", "?queue=99999999999999999999", "?assignee=drop", "?sort=secret", "?cursor=forged", "?q=%00"]
+    "query",
+    [
+        "?state=nonsense",
+        "?queue=x",
+        "?queue=99999999999999999999",
+        "?assignee=drop",
+        "?sort=secret",
+        "?cursor=forged",
+        "?q=%00",
+    ],
 )
 def test_unknown_values_in_the_url_fall_back(agent_client, make_ticket, query):
     make_ticket("da")
@@ -106,7 +115,11 @@ def test_unknown_values_in_the_url_fall_back(agent_client, make_ticket, query):
 def test_search_finds_number_words_customer_and_sender(agent_client, make_ticket, text, found):
     customer = Address.objects.create(number="1", name="Stadtwerke Lüneburg")
     ticket = make_ticket(
-        "Förderband steht", customer=customer, requester_name="Carl Übermut", requester_address=CUSTOMER, state="closed"
+        "Förderband steht",
+        customer=customer,
+        requester_name="Carl Übermut",
+        requester_address=CUSTOMER,
+        state="closed",
     )
     ticket.participants.create(address=CUSTOMER)
     make_ticket("Angebot")
@@ -164,7 +177,10 @@ def test_navigation_counts_open_tickets(agent_client, make_ticket):
     make_ticket()
     make_ticket(state=Ticket.State.CLOSED)
 
-    assert '<span class="count num">1<span class="sr-note"> offen</span></span>' in agent_client.get("/tickets/").content.decode()
+    assert (
+        '<span class="count num">1<span class="sr-note"> offen</span></span>'
+        in agent_client.get("/tickets/").content.decode()
+    )
 
 
 def test_the_number_of_queries_does_not_grow_with_rows(agent_client, office, make_ticket):
@@ -172,7 +188,9 @@ def test_the_number_of_queries_does_not_grow_with_rows(agent_client, office, mak
     agent_client.get("/tickets/")
 
     def queries() -> int:
-        with CaptureQueriesContext(connection, ) as captured:
+        with CaptureQueriesContext(
+            connection,
+        ) as captured:
             assert agent_client.get("/tickets/").status_code == 200
         return len(captured)
 
@@ -187,9 +205,13 @@ def test_the_number_of_queries_does_not_grow_with_rows(agent_client, office, mak
 def test_polling_gets_news_once_and_then_nothing(agent_client, make_ticket):
     make_ticket("erstes")
     first = agent_client.get("/tickets/", headers={"HX-Request": "true"})
-    again = agent_client.get("/tickets/", headers={"HX-Request": "true", "If-None-Match": first.headers["ETag"]})
+    again = agent_client.get(
+        "/tickets/", headers={"HX-Request": "true", "If-None-Match": first.headers["ETag"]}
+    )
     make_ticket("zweites")
-    news = agent_client.get("/tickets/", headers={"HX-Request": "true", "If-None-Match": first.headers["ETag"]})
+    news = agent_client.get(
+        "/tickets/", headers={"HX-Request": "true", "If-None-Match": first.headers["ETag"]}
+    )
 
     assert "<html" not in first.content.decode()
     assert again.status_code == 304
@@ -216,7 +238,12 @@ def test_empty_lists_say_what_comes_next(agent_client):
 
 
 def test_b29_b49_strange_subjects_and_names_are_shown_marked_and_escaped(agent_client, receive):
-    receive(letter(subject='"><img src=x onerror=alert(1)> \u202egpj.exe', sender='"\\"><script>x</script>" <a@b.example>'))
+    receive(
+        letter(
+            subject='"><img src=x onerror=alert(1)> \u202egpj.exe',
+            sender='"\\"><script>x</script>" <a@b.example>',
+        )
+    )
     page = agent_client.get("/tickets/").content.decode()
 
     assert "&gt;&lt;img src=x onerror=alert(1)&gt; ⟨U+202E⟩gpj.exe" in page

@@ -29,11 +29,11 @@ class PropertiesView(ConversationMixin):
         form = properties_form(ticket, data=request.POST)
         if form.is_valid():
             try:
-                services.change_ticket(ticket=ticket, by=self.user, **form.changes())
+                changed = services.change_ticket(ticket=ticket, by=self.user, **form.changes())
             except ValidationError as error:
                 form.add_error(None, error)
             else:
-                return self._saved(ticket)
+                return self._saved(changed)
         return self.render_ticket(
             self.find_ticket(), status=422, properties=form, problem=_("The properties were not saved yet.")
         )
