@@ -323,7 +323,12 @@ PROTOCOL: dict[str, Text] = {
     "literal_invalid": _BROKEN_DIALOGUE,
     "literal_too_large": _BROKEN_DIALOGUE,
     "malformed_message": _UNREADABLE_MAIL,
+    "empty": _UNREADABLE_MAIL,
+    "too-deep": _UNREADABLE_MAIL,
+    "too-large": _UNREADABLE_MAIL,
+    "too-many-attachments": _UNREADABLE_MAIL,
     "too-many-headers": _UNREADABLE_MAIL,
+    "too-many-parts": _UNREADABLE_MAIL,
 }
 
 UNKNOWN: Text = (

@@ -155,7 +155,7 @@ class AccountCreate(AdministratorPage):
     def post(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
         """Save, or fill in a provider's servers (without JavaScript that is a button of its own)."""
         if "fill" in request.POST:
-            form = _filled(request, CreateForm)
+            form = CreateForm(owner=MailAccount(), user=self.user, initial=_filled(request))
             return self.render(form=form, preset_hint=_hint(request))
         form = CreateForm(owner=MailAccount(), user=self.user, data=request.POST)
         if not form.is_valid():
@@ -172,15 +172,16 @@ class PresetFields(AdministratorPage):
 
     def post(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
         """Fields and hint for the provider chosen."""
-        form = _filled(request, ImapForm if "pk" in self.kwargs else CreateForm)
-        hint = _hint(request)
-        return self.render(
-            form=form,
-            may_test=True,
-            preset_hint=hint,
-            folders_url=self._folders_url(),
-            preset_url=request.path,
-        )
+        form = self._form(_filled(request))
+        urls = {"folders_url": self._folders_url(), "preset_url": request.path}
+        return self.render(**{"form": form, "may_test": True, "preset_hint": _hint(request)} | urls)
+
+    def _form(self, initial: dict[str, Any]) -> ImapForm:
+        if "pk" not in self.kwargs:
+            return CreateForm(owner=MailAccount(), user=self.user, initial=initial)
+        accounts = MailAccount.objects.visible_to(self.user).select_related("imap", "smtp", "health")
+        owner = get_object_or_404(accounts, pk=self.kwargs["pk"])
+        return ImapForm(owner=owner, user=self.user, initial=initial)
 
     def _folders_url(self) -> str:
         if "pk" in self.kwargs:
@@ -188,27 +189,26 @@ class PresetFields(AdministratorPage):
         return reverse("mailaccounts:folders_new")
 
 
-def _filled(request: HttpRequest, form_class: type[ImapForm]) -> ImapForm:
-    """An unbound form with what was typed so far and what the provider fills in; passwords are not carried over."""
+# What typing so far is carried over when a provider fills in the servers; passwords are not.
+_CARRIED = (
+    "display_name",
+    "email",
+    "username",
+    "description",
+    "kind",
+    "host",
+    "port",
+    "security",
+    "poll_seconds",
+)
+
+
+def _filled(request: HttpRequest) -> dict[str, Any]:
+    """What was typed so far, with what the provider fills in."""
     data = request.POST
-    names = (
-        "display_name",
-        "email",
-        "username",
-        "description",
-        "kind",
-        "host",
-        "port",
-        "security",
-        "poll_seconds",
-        "sent_folder",
-    )
-    typed = {name: data[name] for name in names if name in data}
+    typed = {name: data[name] for name in (*_CARRIED, "sent_folder") if name in data}
     lists = {"folders": data.get("folders", "INBOX").splitlines(), "copies_sent": "copies_sent" in data}
-    initial = typed | lists | preset_initial(data.get("preset", ""))
-    user = request.user
-    assert user.is_authenticated  # noqa: S101  # narrows the type; the page has checked it
-    return form_class(owner=MailAccount(), user=user, initial=initial)
+    return typed | lists | preset_initial(data.get("preset", ""))
 
 
 def _hint(request: HttpRequest) -> str:
