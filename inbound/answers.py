@@ -14,6 +14,7 @@ from inbound.days import berlin_day
 from inbound.judging import Verdict, is_from_contact_form
 from inbound.models import AutoReply, AutoresponderOptions
 from inbound.visit import Visit
+from jobs.inserting import insert_rows
 from mailkit.addresses import Address
 from mailkit.autosubmitted import LOOP_MARK
 from mailkit.defects import Defect
@@ -107,10 +108,10 @@ def save(visit: Visit, answers: Sequence[Answer], messages: dict[int, TicketMess
     going = [(answer, answer.composed) for answer in answers if answer.composed]
     outgoing = queue_many([composed for _, composed in going], by=None) if going else []
     by_answer = {id(answer): row for (answer, _), row in zip(going, outgoing, strict=True)}
-    AutoReply.objects.bulk_create(_auto_reply(visit, a, by_answer.get(id(a))) for a in answers)
+    insert_rows([_auto_reply(visit, a, by_answer.get(id(a))) for a in answers])
     on_tickets = [(a, messages[a.verdict.row.pk]) for a in answers if a.verdict.row.pk in messages]
-    TicketMessage.objects.bulk_create(
-        _ticket_message(a, message, by_answer[id(a)]) for a, message in on_tickets if id(a) in by_answer
+    insert_rows(
+        [_ticket_message(a, message, by_answer[id(a)]) for a, message in on_tickets if id(a) in by_answer]
     )
     record_events(_event(a, message, by_answer.get(id(a))) for a, message in on_tickets)
 

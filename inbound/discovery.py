@@ -15,6 +15,7 @@ from inbound.exclusion import first_state
 from inbound.models import IncomingMessage, Mailbox
 from inbound.reasons import Reason
 from inbound.visit import Visit
+from jobs.inserting import insert_rows
 from mailkit.imap import FolderStatus, ImapSession, MessageMeta
 
 State, ServerCopy = IncomingMessage.State, IncomingMessage.ServerCopy
@@ -83,7 +84,7 @@ def enter(visit: Visit, session: ImapSession, mailbox: Mailbox, uids: Sequence[i
     rows = [_row(visit, mailbox, message) for message in messages]
     with visit.fenced():
         # A row may be there already: the COMMIT went through and only its reply was lost (R5).
-        IncomingMessage.objects.bulk_create(rows, ignore_conflicts=True)
+        insert_rows(rows, ignore_conflicts=True)
         mailbox.next_uid = max(mailbox.next_uid, uids[-1] + 1)
         mailbox.undiscovered = max(mailbox.undiscovered - len(uids), 0)
         mailbox.server_messages = max(mailbox.server_messages - (len(uids) - len(rows)), 0)

@@ -15,7 +15,7 @@ from mailaccounts.models import MailAccount
 from ui.layout import Fieldset, Reveal
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
+    from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 MAX_HTML_CHARS = 20_000
 
@@ -72,12 +72,11 @@ class AutoresponderForm(forms.ModelForm[AutoresponderOptions]):
         self,
         *,
         owner: MailAccount,
-        user: AbstractBaseUser,  # noqa: ARG002  # every section's form is called alike
+        user: AbstractBaseUser | AnonymousUser,  # noqa: ARG002  # every section's form is called alike
         **kwargs: Any,
     ) -> None:
         options = AutoresponderOptions.objects.filter(account=owner).first()
         super().__init__(instance=options or _suggested(owner), **kwargs)
-        self.fields["html"].max_length = MAX_HTML_CHARS
 
     def clean_html(self) -> str:
         """Only what may be sent."""

@@ -331,6 +331,5 @@ class AutoresponderPreview(AdministratorsMixin):
     def post(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Render the posted subject and text with sample values."""
         get_object_or_404(MailAccount.objects.visible_to(request.user), pk=pk)
-        return self.render(
-            **autoreply_text.preview(request.POST.get("subject", ""), request.POST.get("html", ""))
-        )
+        shown = autoreply_text.preview(request.POST.get("subject", ""), request.POST.get("html", ""))
+        return self.render(template=self.template_name, status=200, **shown)

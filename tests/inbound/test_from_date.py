@@ -1,4 +1,4 @@
-""""Ab Datum": Berlin days of INTERNALDATE, compared here (R20), and what moving the date back brings."""
+""" "Ab Datum": Berlin days of INTERNALDATE, compared here (R20), and what moving the date back brings."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 

@@ -183,13 +183,18 @@ def test_poll_now_tells_why_it_stopped(admin, station):
     held = leases.acquire(station.account.lease_name, ttl=timedelta(minutes=1))
     run = PollRun.objects.create(account=station.account)
     tasks.poll_now(run.pk)
-    assert "wird bereits abgerufen" in admin.get(reverse("inbound:poll_result", args=[run.pk])).content.decode()
+    assert (
+        "wird bereits abgerufen" in admin.get(reverse("inbound:poll_result", args=[run.pk])).content.decode()
+    )
     leases.release(held)
 
 
 def test_b87_the_servers_words_are_escaped(admin, account):
     run = PollRun.objects.create(
-        account=account, finished_at=timezone.now(), error_code="authentication_failed", error_detail="<b>NO</b>"
+        account=account,
+        finished_at=timezone.now(),
+        error_code="authentication_failed",
+        error_detail="<b>NO</b>",
     )
     page = admin.get(reverse("inbound:poll_result", args=[run.pk])).content.decode()
     assert "<b>NO</b>" not in page
@@ -207,7 +212,12 @@ def _section(account) -> str:
 
 def test_the_autoresponder_tab_saves_and_remembers_since_when(admin, account):
     before = timezone.now()
-    data = {"is_enabled": "on", "once_a_day": "on", "subject": "Ihre Anfrage {TICKET}", "html": "<p>Hallo {BETREFF}</p>"}
+    data = {
+        "is_enabled": "on",
+        "once_a_day": "on",
+        "subject": "Ihre Anfrage {TICKET}",
+        "html": "<p>Hallo {BETREFF}</p>",
+    }
     assert admin.post(_section(account), data).status_code == 302
     options = AutoresponderOptions.objects.get(account=account)
     assert options.enabled_at >= before
@@ -221,7 +231,11 @@ def test_the_autoresponder_tab_saves_and_remembers_since_when(admin, account):
 
 
 def test_the_text_is_sanitised_when_saved(admin, account):
-    data = {"is_enabled": "on", "subject": "Betreff", "html": '<p onclick="x">Hallo<script>alert(1)</script></p>'}
+    data = {
+        "is_enabled": "on",
+        "subject": "Betreff",
+        "html": '<p onclick="x">Hallo<script>alert(1)</script></p>',
+    }
     admin.post(_section(account), data)
     assert AutoresponderOptions.objects.get().html == "<p>Hallo</p>"
 

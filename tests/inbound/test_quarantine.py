@@ -16,7 +16,12 @@ def _multipart(depth: int) -> bytes:
     inside = b"Content-Type: text/plain\r\n\r\nx\r\n"
     for level in range(depth):
         edge = b"b%d" % level
-        inside = b'Content-Type: multipart/mixed; boundary="%s"\r\n\r\n--%s\r\n%s\r\n--%s--\r\n' % (edge, edge, inside, edge)
+        inside = b'Content-Type: multipart/mixed; boundary="%s"\r\n\r\n--%s\r\n%s\r\n--%s--\r\n' % (
+            edge,
+            edge,
+            inside,
+            edge,
+        )
     return head + inside
 
 

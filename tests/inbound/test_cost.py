@@ -1,0 +1,38 @@
+"""Nothing slow is built in: queries per batch do not grow with its mails, polls without news cost a few."""
+
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from inbound import polling
+from tests.inbound.conftest import mail
+
+
+def _queries(station) -> int:
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        polling.poll(station.account.pk, slice_seconds=None)
+    return len(captured)
+
+
+def test_a_batch_costs_the_same_with_5_and_50_mails(make_station):
+    small, large = make_station(sends=True), make_station(sends=True)
+    for station, count in ((small, 5), (large, 50)):
+        station.answer_automatically()
+        station.deliver(*[mail(f"Nummer {n}", sender=f"k{count}-{n}@kunde.example") for n in range(count)])
+    # SQLite splits a few inserts for its number of variables; nothing grows mail by mail.
+    assert _queries(large) <= _queries(small) + 5
+
+
+def test_a_poll_without_news_costs_few_queries(station):
+    station.deliver(mail())
+    station.poll()
+    assert _queries(station) <= 45
+
+
+def test_excluded_mail_of_a_big_mailbox_costs_queries_by_the_chunk(station):
+    station.change(is_enabled=False)
+    station.deliver(*[mail() for _ in range(60)])
+    few = _queries(station)
+    station.deliver(*[mail() for _ in range(120)])
+    assert _queries(station) <= few
