@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
 
 # SQLite's limit for one statement since 3.32; values quoted by the client know none on PostgreSQL.
@@ -29,18 +30,25 @@ def insert_rows(rows: Sequence[Model], *, ignore_conflicts: bool = False) -> Non
 
 
 def _insert(rows: Sequence[Model], columns: list[Field[Any, Any]], *, ignore_conflicts: bool) -> None:
-    with connection.cursor() as cursor:
-        values = [_new_value(row, field) for row in rows for field in columns]
-        cursor.execute(_statement(rows, columns, ignore_conflicts=ignore_conflicts), values)
+    database = connections[DEFAULT_DB_ALIAS]  # looked up once: the usual proxy would do so for every value
+    with database.cursor() as cursor:
+        values = [_new_value(row, field, database) for row in rows for field in columns]
+        cursor.execute(_statement(rows, columns, database, ignore_conflicts=ignore_conflicts), values)
         keys = [] if ignore_conflicts else [key for (key,) in cursor.fetchall()]
     for row, key in zip(rows, keys, strict=False):
         row.pk = key
         state = row._state  # noqa: SLF001  # as bulk_create does, so that a later save() is an UPDATE
-        state.adding, state.db = False, connection.alias
+        state.adding, state.db = False, database.alias
 
 
-def _statement(rows: Sequence[Model], columns: list[Field[Any, Any]], *, ignore_conflicts: bool) -> str:
-    meta, quote = rows[0]._meta, connection.ops.quote_name  # noqa: SLF001  # Django documents it as public
+def _statement(
+    rows: Sequence[Model],
+    columns: list[Field[Any, Any]],
+    database: BaseDatabaseWrapper,
+    *,
+    ignore_conflicts: bool,
+) -> str:
+    meta, quote = rows[0]._meta, database.ops.quote_name  # noqa: SLF001  # Django documents it as public
     names = ", ".join(quote(str(field.column)) for field in columns)
     places = ", ".join([f"({', '.join(['%s'] * len(columns))})"] * len(rows))
     ending = "ON CONFLICT DO NOTHING" if ignore_conflicts else f"RETURNING {quote(str(meta.pk.column))}"
@@ -48,5 +56,5 @@ def _statement(rows: Sequence[Model], columns: list[Field[Any, Any]], *, ignore_
     return f"INSERT INTO {table} ({names}) VALUES {places} {ending}"  # noqa: S608  # names from the model
 
 
-def _new_value(row: Model, field: Field[Any, Any]) -> Any:
-    return field.get_db_prep_save(field.pre_save(row, add=True), connection)
+def _new_value(row: Model, field: Field[Any, Any], database: BaseDatabaseWrapper) -> Any:
+    return field.get_db_prep_save(field.pre_save(row, add=True), database)

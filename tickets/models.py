@@ -216,7 +216,7 @@ class TicketMessage(models.Model):
     # sanitiser also protects from old mail (docs/adr).
     untrusted_html = models.TextField(blank=True)
     # As tickets.threads keeps it: without brackets, a digest where it is longer than the column.
-    message_id = models.CharField(max_length=255, blank=True, db_index=True)
+    message_id = models.CharField(max_length=255, blank=True)
     # The last ids of the mail's own References: an answer carries them on (RFC 5322 §3.6.4).
     references = models.JSONField(default=list)
     at = models.DateTimeField()
@@ -230,7 +230,11 @@ class TicketMessage(models.Model):
     submission = models.UUIDField(null=True, unique=True, editable=False)
 
     class Meta:
-        indexes = [models.Index(fields=["ticket", "at", "id"], name="message_in_ticket")]
+        indexes = [
+            models.Index(fields=["ticket", "at", "id"], name="message_in_ticket"),
+            # Not db_index: PostgreSQL would get a second index for LIKE, which every import paid for.
+            models.Index(fields=["message_id"], name="message_by_message_id"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"

@@ -149,7 +149,7 @@ def _entry(mail: IncomingMail, placement: Placement, marks: list[str], context: 
         participants=_participants(mail, placement, context.own),
         related=placement.related,
         link_reason=placement.marks[0] if placement.related else "",
-        is_quiet=_is_quiet(mail),
+        is_quiet=_is_quiet(mail, marks),
     )
 
 
@@ -185,11 +185,11 @@ def _answers_go_elsewhere(mail: IncomingMail) -> bool:
     return normalise(mail.reply_address.address) != mail.sender_key
 
 
-def _is_quiet(mail: IncomingMail) -> bool:
+def _is_quiet(mail: IncomingMail, marks: list[str]) -> bool:
     """Whether nobody is waiting for anything now: automatic answers, and bounces of our automatic answers."""
     if mail.bounce_of is not None:
         return mail.bounce_of.purpose == OutgoingMessage.Purpose.AUTO_REPLY
-    return not mail.is_bounce and is_auto_reply(mail.parsed)
+    return Mark.AUTOMATIC in marks
 
 
 def _new_ticket(mail: IncomingMail, marks: list[str], context: _Context) -> Ticket:

@@ -23,7 +23,7 @@ def eml(
     files: dict[str, bytes] | None = None,
     **headers: str,
 ) -> bytes:
-    """A mail as bytes. ``message_id``: "" makes one, None leaves it out. ``headers``: ``in_reply_to="<a@b>"``."""
+    """A mail as bytes. ``message_id``: "" makes one, None leaves it out. ``headers``: ``cc="…"``."""
     mail = EmailMessage(policy=SMTP)
     mail["From"], mail["To"], mail["Subject"] = from_, to, subject
     mail["Date"] = format_datetime(datetime(2026, 11, 24, 6, 52, tzinfo=UTC))

@@ -100,7 +100,7 @@ class Migration(migrations.Migration):
                 ('subject', models.CharField(blank=True, max_length=998)),
                 ('text', models.TextField(blank=True)),
                 ('untrusted_html', models.TextField(blank=True)),
-                ('message_id', models.CharField(blank=True, db_index=True, max_length=255)),
+                ('message_id', models.CharField(blank=True, max_length=255)),
                 ('references', models.JSONField(default=list)),
                 ('at', models.DateTimeField()),
                 ('created_at', models.DateTimeField(auto_now_add=True)),
@@ -175,6 +175,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name='ticketmessage',
             index=models.Index(fields=['ticket', 'at', 'id'], name='message_in_ticket'),
+        ),
+        migrations.AddIndex(
+            model_name='ticketmessage',
+            index=models.Index(fields=['message_id'], name='message_by_message_id'),
         ),
         migrations.AddConstraint(
             model_name='attachment',
