@@ -36,7 +36,10 @@ def _secret_key() -> list[checks.CheckMessage]:
             return []
     except ImproperlyConfigured:
         pass  # Django's word for an empty one
-    hint = "Put 50 random characters into SECRET_KEY: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+    hint = (
+        "Put 50 random characters into SECRET_KEY: python -c 'import secrets; "
+        "print(secrets.token_urlsafe(50))'"
+    )
     return [checks.Error("SECRET_KEY is missing or too short.", hint=hint, id="mailaccounts.E001")]
 
 

@@ -1,7 +1,7 @@
 """Asking for tests of settings, saved or not.
 
-The settings travel to the worker in an encrypted, short-lived row, never through the broker. A stored password is
-only used for the very server it was entered for (T7).
+The settings travel to the worker in an encrypted, short-lived row, never through the broker. A stored
+password is only used for the very server it was entered for (T7).
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _FORGET_AFTER = timedelta(hours=1)
 _FORGET_MAILS_AFTER = timedelta(days=30)
 
 
-class TooManyTests(Exception):  # noqa: N818  # named by what is the case, as in mailkit.errors
+class TooManyTests(Exception):
     """The user has started five tests within a minute (W10)."""
 
 
-class PasswordNeeded(Exception):  # noqa: N818  # named by what is the case, as in mailkit.errors
+class PasswordNeeded(Exception):
     """No password was entered, and none is stored for exactly this server and user name (T7)."""
 
 

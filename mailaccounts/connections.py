@@ -24,7 +24,7 @@ from mailkit.smtp import LocalMailProgram, MailTransport, SmtpEndpoint, SmtpSess
 _SECURITY: dict[str, Security] = {"tls": "tls", "starttls": "starttls", "none": "none"}
 
 
-class AccountNotReady(MailError):  # noqa: N818  # named by what is the case, as in mailkit.errors
+class AccountNotReady(MailError):
     """The account's settings do not allow this connection.
 
     ``code``: account_retired, imap_missing, smtp_off, password_missing, smtp_login_missing.
@@ -58,7 +58,7 @@ class SmtpAccess:
 
 
 def network_policy() -> NetworkPolicy:
-    """What the environment allows to dial: ``MAIL_ALLOWED_NETWORKS``, ``…_PORTS``, ``MAIL_PLAINTEXT_NETWORKS``."""
+    """What the environment allows to dial (``MAIL_ALLOWED_…``, ``MAIL_PLAINTEXT_NETWORKS``)."""
     return NetworkPolicy.from_strings(
         settings.MAIL_ALLOWED_NETWORKS,
         ports=settings.MAIL_ALLOWED_PORTS,

@@ -27,13 +27,13 @@ KEY_BYTES = 32
 _NONCE_BYTES = 12
 
 
-class CredentialUnreadable(MailError):  # noqa: N818  # named by what is the case, as in mailkit.errors
+class CredentialUnreadable(MailError):
     """The stored secret does not open: its key is missing, or the ciphertext belongs elsewhere."""
 
     code = "credential_unreadable"
 
 
-class InvalidKey(ValueError):  # noqa: N818  # named by what is the case, as in mailkit.errors
+class InvalidKey(ValueError):
     """An entry of ``MAIL_KEYS`` that is no key. The message names the position or the kid, never the key."""
 
 

@@ -149,7 +149,8 @@ LOGIN: dict[str, Text] = {
         _("Sign-in refused"),
         _("%(host)s does not accept this combination of user name and password."),
         _(
-            "Check the password in the webmail and enter it anew. With two-factor sign-in, create an app password."
+            "Check the password in the webmail and enter it anew. With two-factor sign-in, create an "
+            "app password."
         ),
     ),
     "app-password-required": (

@@ -1,8 +1,8 @@
 """What polling an account last came to, when it is tried next, and how that is told.
 
 Failures back off from one minute to fifteen, spread a little so that accounts of one dead server do not
-return together. A refused login is tried three times and then rests until somebody changes the settings (R32):
-providers lock accounts that go on trying.
+return together. A refused login is tried three times and then rests until somebody changes the settings
+(R32): providers lock accounts that go on trying.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _POLLED: frozenset[State] = frozenset({"ok", "failing", "warning", "backlog", "w
 
 @dataclass(frozen=True, slots=True)
 class HealthCard:
-    """What the head of an account's page and its row in the list say; no ``explanation`` while all is well."""
+    """What the account's page and its row in the list say; no ``explanation`` while all is well."""
 
     state: State
     explanation: Explanation | None
@@ -75,7 +75,7 @@ class HealthCard:
 def record_success(
     account_id: int, *, next_poll_at: datetime, backlog: int = 0, warning_code: str = ""
 ) -> None:
-    """A poll went through. ``backlog``: messages still to fetch; ``warning_code``: one for :func:`explain`."""
+    """A poll went through, with ``backlog`` messages still to fetch; ``warning_code`` is explained."""
     now = timezone.now()
     with transaction.atomic():
         before = _row(account_id)

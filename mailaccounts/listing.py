@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, IntegerField, OneToOneRel, Q, QuerySet, Value, When
+from django.db.models import Case, IntegerField, Q, QuerySet, Value, When
+from django.db.models.fields.related_descriptors import ForwardOneToOneDescriptor
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 from django.utils.functional import Promise
@@ -148,10 +149,14 @@ def _working_sections() -> list[Section]:
 
 
 def _option_relations() -> list[str]:
-    """Relations from the account to the options of the registered sections, whichever rooms they belong to."""
-    models = {
-        getattr(getattr(section.form, "_meta", None), "model", None) for section in account_sections.sections
-    }
-    relations = [field for field in MailAccount._meta.related_objects if isinstance(field, OneToOneRel)]
-    found: list[Any] = [field.get_accessor_name() for field in relations if field.related_model in models]
-    return [name for name in found if name not in {"imap", "smtp"}]
+    """Relations from the account to the options of all registered sections."""
+    names = {_option_relation(section.form) for section in account_sections.sections}
+    return sorted(names - {"", "imap", "smtp"})
+
+
+def _option_relation(form: Any) -> str:
+    """Name of the account's relation to a form's model, "" where there is no such one."""
+    link = getattr(getattr(getattr(form, "Meta", None), "model", None), "account", None)
+    if not isinstance(link, ForwardOneToOneDescriptor):
+        return ""
+    return str(link.field.remote_field.get_accessor_name())

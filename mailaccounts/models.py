@@ -52,7 +52,7 @@ class MailAccountQuerySet(models.QuerySet["MailAccount"]):
 
 
 class MailAccount(models.Model):
-    """One mailbox and what may be done with it. Accounts are retired, not deleted, once mail hangs on them."""
+    """One mailbox and what may be done with it; retired, not deleted, once mail hangs on it."""
 
     class Kind(models.TextChoices):
         COMPANY = "company", _("company account")

@@ -1,7 +1,7 @@
 """Servers of the usual providers, so that a form can fill itself in.
 
-Adding one: take the servers from the provider's own help page, add a row, nothing else. What a preset fills in is
-always shown and can be changed before saving.
+Adding one: take the servers from the provider's own help page, add a row, nothing else. What a preset fills
+in is always shown and can be changed before saving.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A provider's servers. ``domains`` recognise it by an address; ``copies_sent`` is off where it keeps copies."""
+    """A provider's servers. ``domains`` of its addresses; ``copies_sent`` is off where it keeps copies."""
 
     slug: str
     label: str | Promise
@@ -93,11 +93,14 @@ def hint(slug: str) -> str:
 
 _HINTS: dict[str, str | Promise] = {
     "gmail": _(
-        "Google does not accept the ordinary password here. Switch on 2-step verification in the Google account, then "
-        "create an app password under Security → App passwords and enter it below. Gmail keeps sent e-mails by itself."
+        "Google does not accept the ordinary password here. Switch on 2-step verification in the "
+        "Google account, then "
+        "create an app password under Security → App passwords and enter it below. Gmail keeps sent "
+        "e-mails by itself."
     ),
     "microsoft365": _(
-        "Microsoft has switched off password sign-in for most mailboxes. It works only where the administrator of the "
+        "Microsoft has switched off password sign-in for most mailboxes. It works only where the "
+        "administrator of the "
         "mailboxes allows it."
     ),
     "gmx": _("At GMX, allow access by other programs first: Settings → POP3/IMAP."),

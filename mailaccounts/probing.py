@@ -1,4 +1,4 @@
-"""Running a connection test: live, step by step, changing nothing on the server but for the test mail itself."""
+"""Running a connection test: live, step by step, changing nothing on the server but for the test mail."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _run(test: ConnectionTest, parameters: dict[str, Any], steps: StepRecorder) 
         _probe_imap(test, parameters, steps)
 
 
-# -- receiving ---------------------------------------------------------------------------------------------------
+# -- receiving ------------------------------------------------------------------------------------------
 
 
 def _probe_imap(test: ConnectionTest, parameters: dict[str, Any], steps: StepRecorder) -> None:
@@ -93,7 +93,7 @@ def _counts(session: ImapSession, names: list[str]) -> str:
     return ", ".join(f"{name}: {formatting.number(count)}" for name, count in counted)
 
 
-# -- sending -----------------------------------------------------------------------------------------------------
+# -- sending --------------------------------------------------------------------------------------------
 
 
 def _probe_smtp(test: ConnectionTest, steps: StepRecorder) -> None:

@@ -1,7 +1,7 @@
 """Bringing stored secrets under the newest key.
 
-Each secret is replaced by compare-and-set: one that changed meanwhile (a new password, later a refreshed token) is
-newer than what was read, and is left alone.
+Each secret is replaced by compare-and-set: one that changed meanwhile (a new password, later a refreshed
+token) is newer than what was read, and is left alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Changing accounts: each change with its audit entry, and fencing off work that runs under the old settings."""
+"""Changing accounts, each change audited, and fencing off work that runs under the old settings."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from masterdata.models import Employee
 
 
-class AccountInUse(Exception):  # noqa: N818  # named by what is the case, as in mailkit.errors
+class AccountInUse(Exception):
     """Mail, tickets or other records hang on the account: it can be retired, not deleted."""
 
 
 def after_settings_change(account: MailAccount) -> None:
     """Make sure that nothing goes on under the old settings, and that the new ones are tried at once (R39).
 
-    Revokes the lease of a running poll, so that its next commit is refused, and lifts a pause. Call it inside the
-    transaction of the change.
+    Revokes the lease of a running poll, so that its next commit is refused, and lifts a pause. Call it
+    inside the transaction of the change.
     """
     leases.revoke([account.lease_name])
     if hasattr(account, "imap"):

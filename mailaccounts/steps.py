@@ -1,7 +1,7 @@
 """Steps of a connection test: recorded by the worker as they happen, read by the page that shows them.
 
-A row of ``ConnectionTest.steps`` holds ``step``, ``outcome`` (ok, bad, off), ``facts`` for the sentence below the
-title, ``code`` and ``detail`` of an error, and ``milliseconds``. Facts never hold a secret.
+A row of ``ConnectionTest.steps`` holds ``step``, ``outcome`` (ok, bad, off), ``facts`` for the sentence
+below the title, ``code`` and ``detail`` of an error, and ``milliseconds``. Facts never hold a secret.
 """
 
 from __future__ import annotations
@@ -105,7 +105,8 @@ class StepRecorder:
 
     def _leave_out_before(self, step: str) -> None:
         done = self._done()
-        # Without a server there is nothing to look up or to encrypt; with one, what was left out was not demanded.
+        # Without a server there is nothing to look up or to encrypt; with one, what was left out was not
+        # demanded.
         facts = {"server": "yes"} if done else {}
         for name in self._names[: self._names.index(step)]:
             if name not in done:

@@ -1,8 +1,8 @@
 """What a stored password unlocks, and when it must be forgotten (T7).
 
-Whoever may edit an account must not be able to send its stored password to a server of their own choosing: change
-the host, press *test*, read the password there. So a password belongs to the servers it was entered for. When one
-of them changes, the password is erased, unless it is entered anew in the same save.
+Whoever may edit an account must not be able to send its stored password to a server of their own choosing:
+change the host, press *test*, read the password there. So a password belongs to the servers it was entered
+for. When one of them changes, the password is erased, unless it is entered anew in the same save.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def imap_password_targets(imap: ImapSettings | None, smtp: SmtpSettings | None) 
 
 
 def smtp_password_targets(smtp: SmtpSettings | None) -> frozenset[Target]:
-    """Logins made with SMTP's own password, switched on or not: switching it off and on again changes nothing."""
+    """Logins made with SMTP's own password, switched on or not: off and on again changes nothing."""
     if smtp is None or not smtp.host:
         return frozenset()
     return frozenset({_target("smtp", smtp, smtp.username)})
@@ -44,8 +44,8 @@ def smtp_password_targets(smtp: SmtpSettings | None) -> frozenset[Target]:
 def must_forget(before: frozenset[Target], after: frozenset[Target]) -> bool:
     """Whether a password entered for ``before`` may not serve ``after``.
 
-    Switching SMTP on for the first time passes where that tells the password to nobody new: the same host with the
-    same protection, or the very provider whose mailbox it is.
+    Switching SMTP on for the first time passes where that tells the password to nobody new: the same host
+    with the same protection, or the very provider whose mailbox it is.
     """
     new = after - before
     changed_protocols = {target.protocol for target in before - after}

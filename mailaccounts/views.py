@@ -173,8 +173,13 @@ class PresetFields(AdministratorPage):
     def post(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
         """Fields and hint for the provider chosen."""
         form = self._form(_filled(request))
-        urls = {"folders_url": self._folders_url(), "preset_url": request.path}
-        return self.render(**{"form": form, "may_test": True, "preset_hint": _hint(request)} | urls)
+        return self.render(form=form, may_test=True, preset_hint=_hint(request))
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Adds where the fields lead to."""
+        return super().get_context_data(
+            folders_url=self._folders_url(), preset_url=self.request.path, **kwargs
+        )
 
     def _form(self, initial: dict[str, Any]) -> ImapForm:
         if "pk" not in self.kwargs:

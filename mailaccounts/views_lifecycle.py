@@ -52,7 +52,8 @@ class RetireAccount(_ConfirmAccount):
             gettext("The account is no longer polled, answers nothing and sends nothing."),
             gettext("Its tickets, e-mails and settings stay. Nothing changes in the mailbox on the server."),
             gettext(
-                "E-mails waiting in the outbox for this account stay there until it is reactivated or they are cancelled."
+                "E-mails waiting in the outbox for this account stay there until it is reactivated "
+                "or they are cancelled."
             ),
             gettext("It can be reactivated at any time; e-mails that arrive meanwhile are read in then."),
         )
@@ -102,7 +103,8 @@ class DeleteAccount(_ConfirmAccount):
                 "The account is removed with its settings and its stored password. This cannot be undone."
             ),
             gettext(
-                "It is possible only while no e-mail and no ticket hang on it. Nothing changes in the mailbox."
+                "It is possible only while no e-mail and no ticket hang on it. Nothing changes in "
+                "the mailbox."
             ),
         )
 
@@ -114,7 +116,8 @@ class DeleteAccount(_ConfirmAccount):
             self.object = self.get_object()
             raise RefusedError(
                 gettext(
-                    "E-mails or tickets hang on this account, so it stays. Retire it instead: that stops everything and keeps them."
+                    "E-mails or tickets hang on this account, so it stays. Retire it instead: that "
+                    "stops everything and keeps them."
                 )
             ) from None
         return gettext("%(name)s has been deleted.") % {"name": name}

@@ -101,7 +101,7 @@ class _StartTest(AdministratorPage):
 
 
 class StartImapTest(_StartTest):
-    """Test the IMAP settings of the form, saved or not (Verbindung testen), or list the folders (Ordner laden)."""
+    """Test the IMAP settings of the form, saved or not (Verbindung testen)."""
 
     kind = ConnectionTest.Kind.IMAP
 

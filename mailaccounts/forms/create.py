@@ -16,7 +16,7 @@ from masterdata.models import Employee
 
 
 class CreateForm(ImapForm):
-    """The section *IMAP* of an account that does not exist yet. The password may serve the provider's SMTP, too."""
+    """The section *IMAP* of a new account; its password may serve the provider's SMTP, too."""
 
     employees = forms.ModelMultipleChoiceField(
         label=_("Employees"),

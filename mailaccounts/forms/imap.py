@@ -33,7 +33,7 @@ _INTERVALS = (10, 30, 60, 120, 300, 600, 900, 1800, 3600)
 
 
 class ImapForm(forms.ModelForm[ImapSettings]):
-    """The section *IMAP*. ``owner`` is the account; ``erase_warning`` is set where saving would erase the password."""
+    """The section *IMAP*. ``erase_warning`` is set where saving would erase the password (T7)."""
 
     kind = forms.ChoiceField(label=_("Kind"), choices=MailAccount.Kind.choices)
     display_name = forms.CharField(
@@ -87,7 +87,7 @@ class ImapForm(forms.ModelForm[ImapSettings]):
         super().__init__(instance=instance, **kwargs)
         self._shape_fields(instance)
 
-    # -- drawing -----------------------------------------------------------------------------------------------
+    # -- drawing ----------------------------------------------------------------------------------------
 
     def _account_initial(self, instance: ImapSettings) -> dict[str, Any]:
         preset = presets.preset_for_hosts(instance.host)
@@ -129,7 +129,7 @@ class ImapForm(forms.ModelForm[ImapSettings]):
                 "time": when
             }
 
-    # -- checking ----------------------------------------------------------------------------------------------
+    # -- checking ---------------------------------------------------------------------------------------
 
     def clean_email(self) -> str:
         """One account an address, whatever the case of its letters."""
@@ -193,7 +193,8 @@ class ImapForm(forms.ModelForm[ImapSettings]):
         if not self.erases_password(data) or data.get("password"):
             return
         self.erase_warning = gettext(
-            "The stored password was entered for %(server)s. With these changes it will be erased, so that it is "
+            "The stored password was entered for %(server)s. With these changes it will be erased, "
+            "so that it is "
             "never sent to another server. Enter it anew above to keep the account working."
         ) % {"server": self.instance}
         if not data.get("confirm_erase"):
@@ -207,7 +208,7 @@ class ImapForm(forms.ModelForm[ImapSettings]):
         after = imap_password_targets(changed, getattr(self.owner, "smtp", None))
         return must_forget(self._password_targets, after)
 
-    # -- saving ------------------------------------------------------------------------------------------------
+    # -- saving -----------------------------------------------------------------------------------------
 
     def save(self, commit: bool = True) -> ImapSettings:  # Django's signature
         """Save account and IMAP settings; set, keep or erase the password."""
@@ -225,7 +226,7 @@ class ImapForm(forms.ModelForm[ImapSettings]):
         return super().save(commit)
 
     def audited_state(self, instance: ImapSettings | None) -> dict[str, Any]:
-        """Account and IMAP settings as the database has them now; the password as its ciphertext, told as "changed"."""
+        """Account and IMAP settings as stored now; the password as its ciphertext, told as "changed"."""
         if instance is None:
             return {}
         account = audit.snapshot(MailAccount.objects.get(pk=self.owner.pk), ACCOUNT_FIELDS)

@@ -44,8 +44,8 @@ _LOGIN_FIELDS = (
 class SmtpForm(forms.ModelForm[SmtpSettings]):
     """The section *SMTP*. ``erase_warning`` is set where saving would erase a password (T7).
 
-    While SMTP borrows the login, its servers belong to what the IMAP password unlocks: ``account_password`` enters
-    that one anew in the same save.
+    While SMTP borrows the login, its servers belong to what the IMAP password unlocks: ``account_password``
+    enters that one anew in the same save.
     """
 
     password = PasswordField(label=_("Password"))
@@ -56,7 +56,8 @@ class SmtpForm(forms.ModelForm[SmtpSettings]):
         check=check_sender_pattern,
         required=False,
         help_text=_(
-            "Addresses this account may also send for, one a line: name@example.com, or @example.com for a whole domain"
+            "Addresses this account may also send for, one a line: name@example.com, or @example.com "
+            "for a whole domain"
         ),
     )
     is_standard = forms.BooleanField(
@@ -68,7 +69,8 @@ class SmtpForm(forms.ModelForm[SmtpSettings]):
         label=_("SMTP debug"),
         required=False,
         help_text=_(
-            "Records the dialogue of each delivery without passwords and contents; switches itself off after an hour."
+            "Records the dialogue of each delivery without passwords and contents; switches itself "
+            "off after an hour."
         ),
     )
 
@@ -95,7 +97,7 @@ class SmtpForm(forms.ModelForm[SmtpSettings]):
         super().__init__(instance=instance, **kwargs)
         self._shape_fields(instance)
 
-    # -- drawing -----------------------------------------------------------------------------------------------
+    # -- drawing ----------------------------------------------------------------------------------------
 
     def _initial(self, instance: SmtpSettings) -> dict[str, Any]:
         patterns = self.owner.further_senders.order_by("pattern").values_list("pattern", flat=True)
@@ -130,7 +132,7 @@ class SmtpForm(forms.ModelForm[SmtpSettings]):
         for name in ("account_password", "confirm_erase"):
             self.fields.pop(name, None)
 
-    # -- checking ----------------------------------------------------------------------------------------------
+    # -- checking ---------------------------------------------------------------------------------------
 
     def clean_host(self) -> str:
         """The bare name of the server, "" where there is none."""
@@ -198,7 +200,8 @@ class SmtpForm(forms.ModelForm[SmtpSettings]):
         if not borrowed:
             self.fields.pop("account_password", None)
         self.erase_warning = gettext(
-            "The stored password was entered for %(servers)s. With these changes it will be erased, so that it is "
+            "The stored password was entered for %(servers)s. With these changes it will be erased, "
+            "so that it is "
             "never sent to another server. Enter it anew to keep the account working."
         ) % {"servers": self._known_servers(self._own_before if own else self._borrowed_before)}
         if not data.get("confirm_erase"):
@@ -219,7 +222,7 @@ class SmtpForm(forms.ModelForm[SmtpSettings]):
     def _known_servers(self, targets: frozenset[Target]) -> str:
         return ", ".join(sorted({f"{target.host}:{target.port}" for target in targets}))
 
-    # -- saving ------------------------------------------------------------------------------------------------
+    # -- saving -----------------------------------------------------------------------------------------
 
     def save(self, commit: bool = True) -> SmtpSettings:  # Django's signature
         """Save the settings, the further senders and the standard account; set, keep or erase passwords."""
@@ -250,7 +253,7 @@ class SmtpForm(forms.ModelForm[SmtpSettings]):
         return running if running and running > timezone.now() else timezone.now() + DEBUG_LASTS
 
     def audited_state(self, instance: SmtpSettings | None) -> dict[str, Any]:
-        """Settings, further senders and standard account as the database has them now; passwords as ciphertexts."""
+        """Settings, further senders and standard account as stored now; passwords as ciphertexts."""
         account = MailAccount.objects.select_related("imap").get(pk=self.owner.pk)
         imap = getattr(account, "imap", None)
         around = {

@@ -259,7 +259,7 @@ def test_a_test_that_no_worker_takes_is_told_as_such(admin_client, make_account)
     assert "hx-trigger" not in panel
 
 
-# -- test mail -----------------------------------------------------------------------------------------------------
+# -- test mail ------------------------------------------------------------------------------------------
 
 
 class _IntoMailbox(list):

@@ -1,4 +1,4 @@
-"""A password is written and never seen again: not on a page, in an export, a log, the audit or a test (W3, T9)."""
+"""A password is written and never seen again: on no page, in no export, log, audit or test (W3, T9)."""
 
 from __future__ import annotations
 

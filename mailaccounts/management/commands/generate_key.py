@@ -11,7 +11,7 @@ from mailaccounts.credentials import InvalidKey, new_key
 
 
 class Command(BaseCommand):
-    """Print a new ``kid:key`` entry; put it *first* in MAIL_KEYS and keep the old ones until rotate_keys has run."""
+    """Print a new ``kid:key`` entry for MAIL_KEYS; older ones stay until rotate_keys has run."""
 
     help = "Prints a new kid:key entry for MAIL_KEYS. Put it first, keep the old ones, then run rotate_keys."
     requires_system_checks: list[str] = []

@@ -11,7 +11,7 @@ from mailaccounts.rotation import kids_in_use, rotate
 
 
 class Command(BaseCommand):
-    """Re-encrypt all passwords under the first key of MAIL_KEYS; safe while everything runs, and to repeat."""
+    """Re-encrypt all passwords under the first key; safe while everything runs, and to repeat."""
 
     help = (
         "Re-encrypts all stored passwords under the first key of MAIL_KEYS. Then older keys can be removed."
@@ -23,7 +23,8 @@ class Command(BaseCommand):
         except credentials.CredentialUnreadable as error:
             raise CommandError(error.detail) from None
         self.stdout.write(
-            f"rotated {tally.rotated}, current already {tally.current}, changed meanwhile {tally.changed_meanwhile}, "
+            f"rotated {tally.rotated}, current already {tally.current}, changed meanwhile "
+            f"{tally.changed_meanwhile}, "
             f"unreadable {len(tally.unreadable)}"
         )
         self._name_removable_keys()
