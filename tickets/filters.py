@@ -23,7 +23,7 @@ ALL = "all"
 ME = "me"
 NOBODY = "nobody"
 # Words are looked for in this many of the newest tickets; numbers and addresses in all of them, by index.
-SEARCH_WINDOW = 50_000
+SEARCH_WINDOW = 20_000
 MAX_WORDS = 6
 WHOLE_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s.]{2,}")
 TEXT_FIELDS = ("subject", "requester_name", "requester_address", "customer__name")

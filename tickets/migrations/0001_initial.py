@@ -161,6 +161,10 @@ class Migration(migrations.Migration):
             index=models.Index(fields=['customer', '-last_message_at'], name='ticket_by_customer'),
         ),
         migrations.AddIndex(
+            model_name='ticket',
+            index=models.Index(condition=models.Q(('state__in', ['new', 'open', 'waiting_customer', 'waiting_internal', 'clarify'])), fields=['-last_message_at', '-id'], name='ticket_open'),
+        ),
+        migrations.AddIndex(
             model_name='participant',
             index=models.Index(fields=['address'], name='tickets_par_address_a08355_idx'),
         ),
