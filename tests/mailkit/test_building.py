@@ -327,6 +327,14 @@ def test_subjects_and_names_survive_exactly(text: str):
     assert decoded_name(build(to=[Person(text, "a@b.example")])) == text
 
 
+@pytest.mark.parametrize("text", ["=?utf-8?q?Bcc?=", "a =?x", "  zwei  Leerzeichen  ", "x" * 300, "a " * 200])
+def test_text_that_looks_encoded_or_will_not_fold_survives(text: str):
+    raw = build(subject=text, to=[Person(text, "a@b.example")])
+    assert_fit_for_the_wire(raw)
+    assert decoded(stdlib(raw), "Subject") == text
+    assert decoded_name(raw) == text
+
+
 def decoded(mail: email.message.EmailMessage, name: str) -> str:
     """Decode by RFC 2047 alone; the stdlib's structured parser trims blanks."""
     raw = dict(mail.raw_items())[name].replace("\n", "").replace("\r", "")

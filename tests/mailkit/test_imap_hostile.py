@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from mailkit import imap_dialogue
-from mailkit.errors import ConnectionFailed, ConnectionLost, ConnectionTimeout, ProtocolViolation
+from mailkit.errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    ConnectionTimeout,
+    InvalidArgument,
+    ProtocolViolation,
+)
 from mailkit.imap_transport import BoundedStream, ResponseLimits
 from tests.mailkit.imap_sessions import open_stub
 from tests.stubs.scripted import ScriptedServer, imap_script, says
@@ -179,13 +185,43 @@ def test_r12_every_command_ends_within_a_minute():
 def test_r12_time_for_a_large_mail_is_earned_by_bytes_only():
     ours, theirs = socket.socketpair()
     stream = BoundedStream(ours, 5.0)
-    stream.begin(ResponseLimits(seconds=0.05, literal=100, total=1000, bytes_per_second=10))
+    stream.begin(ResponseLimits(seconds=10, literal=100, total=1000, bytes_per_second=10))
     theirs.sendall(b"x" * 20)
     assert stream.read(20) == b"x" * 20
+    stream._raw._started_at -= 11  # ten seconds granted, two earned by twenty bytes
     theirs.sendall(b"y" * 5)
     assert stream.read(5) == b"y" * 5
+    stream._raw._started_at -= 2
+    theirs.sendall(b"z" * 5)
+    with pytest.raises(ConnectionTimeout):
+        stream.read(5)
     stream.close()
     theirs.close()
+
+
+@pytest.mark.parametrize("command", [b"A1 NOOP\r\nA2 EXPUNGE\r\n", b"A1 LOGIN a\0b\r\n", b"A1 X\nY\r\n"])
+def test_t16_the_wire_itself_takes_one_command_at_a_time(command: bytes):
+    ours, theirs = socket.socketpair()
+    stream = BoundedStream(ours, 5.0)
+    with pytest.raises(InvalidArgument):
+        stream.send(command)
+    stream.send(b"A1 APPEND x {%d}\r\n" % len(command))
+    stream.send(command)
+    assert theirs.recv(1000) == b"A1 APPEND x {%d}\r\n" % len(command) + command
+    with pytest.raises(InvalidArgument):
+        stream.send(command)
+    stream.close()
+    theirs.close()
+
+
+def test_r11_a_literal_without_its_end_is_not_handed_out():
+    ours, theirs = socket.socketpair()
+    stream = BoundedStream(ours, 5.0)
+    theirs.sendall(b"halb")
+    theirs.close()
+    with pytest.raises(ConnectionLost):
+        stream.read(8)
+    stream.close()
 
 
 def test_logout_never_raises_and_does_not_wait_long():

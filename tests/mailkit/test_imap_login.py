@@ -251,6 +251,12 @@ def test_t9_no_log_line_and_no_attribute_of_the_engine_keeps_the_login(
     assert mailbox.password not in caplog.text + kept
 
 
+def test_t9_the_engine_keeps_no_last_lines_with_the_login():
+    with ScriptedServer(imap_script()) as server, open_stub(server) as session:
+        assert STUB_LOGIN.password not in repr(vars(session._engine))
+        assert PASSWORD in server.received
+
+
 def test_logins_with_blanks_quotes_and_umlauts_reach_the_server_unharmed():
     login = PasswordLogin('anna "x" \\ y', 'pa"ss \\ wort')
     with ScriptedServer(imap_script()) as server:

@@ -36,6 +36,14 @@ def test_reads_what_is_there_byte_for_byte_and_changes_no_flag(dovecot: Dovecot,
     assert dovecot.flags(mailbox) == before
 
 
+def test_i3_reading_leaves_no_seen_even_in_a_folder_opened_for_deleting(dovecot: Dovecot, mailbox: MailUser):
+    dovecot.deliver(mailbox, MAIL)
+    with open_dovecot(dovecot, mailbox) as session:
+        session.select("INBOX")
+        assert [m.content for m in session.fetch_raw([1], {1: len(MAIL)})] == [MAIL]
+    assert dovecot.flags(mailbox) == {1: frozenset()}
+
+
 def test_status_and_examine_agree(dovecot: Dovecot, mailbox: MailUser):
     dovecot.deliver(mailbox, MAIL)
     with open_dovecot(dovecot, mailbox) as session:

@@ -183,7 +183,8 @@ def test_t9_a_transcript_holds_the_dialogue_without_credentials_and_content(offe
             line = dialogue.readline()
         sent = line.strip().split(b" ")[-1]
         secrets.append(sent.decode())
-        return b"235 2.7.0 welcome, you said " + sent + b" and mean " + LOGIN.password.encode() + b"\r\n"
+        echo = b"" if offered == b"CRAM-MD5" else b", you said " + sent
+        return b"235 2.7.0 welcome" + echo + b" and mean " + LOGIN.password.encode() + b"\r\n"
 
     answers = {b"EHLO": b"250-stub.example\r\n250 AUTH " + offered + b"\r\n", b"AUTH": log_in}
     transcript: list[str] = []
@@ -193,7 +194,7 @@ def test_t9_a_transcript_holds_the_dialogue_without_credentials_and_content(offe
     ):
         send(session, raw=b"Subject: vertraulich\r\n\r\nInhalt\r\n")
     text = "\n".join(transcript)
-    for secret in secrets if offered != b"CRAM-MD5" else secrets[:2]:
+    for secret in secrets:
         assert secret not in text
     assert "vertraulich" not in text
     assert "Inhalt" not in text
