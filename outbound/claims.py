@@ -1,7 +1,7 @@
 """Who may send which row: claims are conditional UPDATEs, so two workers never hold the same mail.
 
-A claim is short. What a dead worker leaves behind is told apart by its state: ``sending`` means the final dot was
-never sent, so the mail waits again; ``dot_sent`` means nobody knows (R25).
+A claim is short. What a dead worker leaves behind is told apart by its state: ``sending`` means the final dot
+was never sent, so the mail waits again; ``dot_sent`` means nobody knows (R25).
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _batch_ids(account_id: int) -> list[int]:
 
 
 def mark_dot_sent(claim: Claim) -> None:
-    """Write down, durably, that the final dot goes out next. Raises LeaseLost or ClaimLost: then it must not."""
+    """Write down durably that the dot goes out next. Raises LeaseLost or ClaimLost: then it must not."""
     with transaction.atomic(durable=True):
         leases.renew(replace(claim.lease, ttl=DOT_LEASE_TTL))
         still_ours = held(claim).filter(state=State.SENDING)

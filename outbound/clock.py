@@ -36,7 +36,7 @@ def retry_delay(attempts: int) -> timedelta:
 
 
 def due_at(moment: datetime | None = None) -> datetime:
-    """``moment``, or now, in whole seconds: SQLite's clock is coarser than Python's, and due means due now."""
+    """``moment``, or now, in whole seconds: SQLite's clock is coarser than Python's; due means due now."""
     return (moment or timezone.now()).replace(microsecond=0)
 
 

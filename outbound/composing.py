@@ -46,7 +46,8 @@ class ComposedMail:
 def compose_many(drafts: Sequence[Draft]) -> list[ComposedMail]:
     """Compose drafts with a constant number of queries; call it outside a transaction, as it costs CPU.
 
-    Raises :class:`NoTransport`, and InvalidAddress or InvalidArgument for what must not enter a header or an envelope.
+    Raises :class:`NoTransport`, and InvalidAddress or InvalidArgument for what must not enter a header or an
+    envelope.
     """
     routes = routes_for(
         [draft.from_address for draft in drafts],

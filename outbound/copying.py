@@ -153,7 +153,7 @@ class _Slice:
 
 
 def _is_there(session: ImapSession, message: OutgoingMessage) -> bool:
-    """Whether the opened folder holds the mail: the server kept one itself, or the reply to an APPEND was lost."""
+    """Whether the folder holds the mail: kept by the server itself, or an APPEND whose reply was lost."""
     try:
         return bool(session.find_by_message_id(message.message_id))
     except InvalidArgument:

@@ -1,4 +1,4 @@
-"""What people decide about mail that is queued, failed or uncertain. Each step is a compare-and-set and audited."""
+"""What people decide about queued, failed or uncertain mail: each step a compare-and-set, and audited."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 State = OutgoingMessage.State
 CopyState = OutgoingMessage.CopyState
-_TAKEN_OVER = ("from_account_id", "purpose", "from_address", "from_name", "envelope_sender", "subject", "message_id", "raw_id")  # fmt: skip
+_TAKEN_OVER = (
+    "from_account_id", "purpose", "from_address", "from_name", "envelope_sender", "subject", "message_id",
+    "raw_id",
+)  # fmt: skip
 
 
 def cancel(*, message: OutgoingMessage, by: AbstractBaseUser) -> None:
@@ -45,7 +48,7 @@ def _copy_of_unsent(message: OutgoingMessage) -> CopyState:
 
 
 def try_now(*, message: OutgoingMessage, by: AbstractBaseUser) -> None:
-    """Try a waiting mail, and its held-off account, at once. Raises :class:`NotPossible` when it no longer waits."""
+    """Try a waiting mail, and its held-off account, at once. Raises :class:`NotPossible` else."""
     with transaction.atomic():
         waiting = OutgoingMessage.objects.filter(pk=message.pk, state=State.QUEUED)
         if not waiting.update(next_attempt_at=due_at()):
@@ -62,11 +65,11 @@ def send_again(
     account: MailAccount | None = None,
     is_confirmed: bool = False,
 ) -> OutgoingMessage:
-    """Queue the same bytes once more, as a new row that ``replaces`` this one, for those who have not accepted it.
+    """Queue the same bytes as a new row that ``replaces`` this one, for those who have not accepted them.
 
-    ``account`` transports instead of the one that product §3 chooses. An uncertain mail needs ``is_confirmed``, as it
-    may arrive twice (R24); an uncertain automatic answer is never repeated. Raises :class:`NotPossible` and
-    :class:`NoTransport`.
+    ``account`` transports instead of the one that product §3 chooses. An uncertain mail needs
+    ``is_confirmed``, as it may arrive twice (R24); an uncertain automatic answer is never repeated. Raises
+    :class:`NotPossible` and :class:`NoTransport`.
     """
     _require_repeatable(message, is_confirmed=is_confirmed)
     carrier = _carrier(message, account)
@@ -138,7 +141,7 @@ def _copy_of_repetition(message: OutgoingMessage) -> CopyState:
 
 
 def settle_as_arrived(*, message: OutgoingMessage, by: AbstractBaseUser) -> None:
-    """A person knows that an uncertain mail arrived; only now its copy is made. Raises :class:`NotPossible`."""
+    """A person knows that an uncertain mail arrived: its copy is made now. Raises :class:`NotPossible`."""
     if message.state != State.UNCERTAIN:
         raise NotPossible("not_uncertain")
     with transaction.atomic():
@@ -159,7 +162,7 @@ def dismiss(*, message: OutgoingMessage, by: AbstractBaseUser) -> None:
 
 
 def copy_again(*, message: OutgoingMessage, by: AbstractBaseUser) -> None:
-    """Try the Sent copy once more, at once. Raises :class:`NotPossible` for mail that was not sent or wants no copy."""
+    """Try the Sent copy again, at once. Raises :class:`NotPossible` for mail not sent or without copy."""
     was_accepted = message.recipients.filter(state=Recipient.State.ACCEPTED).exists()
     arrived = message.state == State.UNCERTAIN and message.settled_at and not hasattr(message, "replaced_by")
     if not (was_accepted or arrived):
@@ -175,7 +178,7 @@ def copy_again(*, message: OutgoingMessage, by: AbstractBaseUser) -> None:
 
 
 def record_bounce(*, message: OutgoingMessage, bounce: Bounce, at: datetime) -> bool:
-    """Note on the mail that it came back (R28), inside the caller's transaction; return whether it is a failure.
+    """Note on the mail that it came back (R28), inside the caller's transaction; return whether it failed.
 
     Only recipients of this mail are marked: a bounce is not authenticated. A mere delay changes nothing.
     """

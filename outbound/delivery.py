@@ -90,7 +90,7 @@ def deliver(account_id: int, *, slice_seconds: float = SLICE_SECONDS) -> Deliver
 
 
 def waiting_code(account: MailAccount) -> str:
-    """Why mail of the account waits whatever its own state, as a code of ``mailaccounts.diagnosis``; "" if it does not."""
+    """Why all mail of the account waits, as a code of ``mailaccounts.diagnosis``; "" while it sends."""
     if account.is_retired:
         return "account_retired"
     smtp = getattr(account, "smtp", None)
@@ -218,7 +218,7 @@ class _Slice:
 
     def _record_error(self, claim: Claim, error: MailError) -> None:
         if isinstance(error, TransientDeliveryError) and error.reply_code in {0, _SERVER_CLOSES}:
-            self._server_went_away(claim, error)
+            self._server_went_away(error)
             return
         self._batch.pop(0)
         if isinstance(error, UncertainDelivery):
@@ -230,8 +230,8 @@ class _Slice:
         else:
             self._definite(outcomes.record_failure(claim, error, self._dialogue()))
 
-    def _server_went_away(self, claim: Claim, error: TransientDeliveryError) -> None:
-        """Nothing was delivered. After other mails went through, a new session is all it takes; else hold off."""
+    def _server_went_away(self, error: TransientDeliveryError) -> None:
+        """Not delivered. After other mails went through, a new session is all it takes; else hold off."""
         if not self._served:
             self._hold_off(self._batch.pop(0), error)
         raise _SessionOver

@@ -14,10 +14,11 @@ from outbound.models import OutgoingMessage
 class Draft:
     """One mail to compose. Ids are given without angle brackets.
 
-    ``from_name`` "": the sender name of the account of the From address (product §3). ``bcc`` stands in the envelope
-    only. ``envelope_sender`` None: the mailbox of that account, "" the null reverse-path (RFC 5321 §4.5.5).
-    ``message_id`` None: one is made under :func:`outbound.selectors.message_id_domain`. ``account_id`` names the
-    transporting account instead of the rules of product §3. ``headers`` are further fields such as Auto-Submitted.
+    ``from_name`` "": the sender name of the account of the From address (product §3). ``bcc`` stands in the
+    envelope only. ``envelope_sender`` None: the mailbox of that account, "" the null reverse-path (RFC 5321
+    §4.5.5). ``message_id`` None: one is made under :func:`outbound.selectors.message_id_domain`.
+    ``account_id`` names the transporting account instead of the rules of product §3. ``headers`` are further
+    fields such as Auto-Submitted.
     """
 
     from_address: str

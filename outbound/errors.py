@@ -30,14 +30,14 @@ class NoTransport(OutboundError):
         """What a mail administrator can do about it."""
         return str(
             _(
-                "A mail administrator can switch SMTP on for the account with this address, or list the address "
-                "(or its domain) under further senders of another account."
+                "A mail administrator can switch SMTP on for the account with this address, or list the "
+                "address (or its domain) under further senders of another account."
             )
         )
 
 
 class NotPossible(OutboundError):
-    """The state of the mail does not allow the step; ``code`` is stable: not_queued, not_final, decided, auto_reply …"""
+    """The mail's state does not allow the step; ``code`` is stable: a key of ``_REASONS``."""
 
     def __init__(self, code: str) -> None:
         self.code = code

@@ -193,8 +193,8 @@ class DeliveryAttempt(models.Model):
 class DeliveryThrottle(models.Model):
     """Why an account's mail waits: its server does not answer, says 421, or refuses the login.
 
-    The row exists while the account fails. It holds off new attempts until ``retry_at``; with ``is_paused`` (wrong
-    credentials, three times: R32) until the settings differ from ``settings_fingerprint``.
+    The row exists while the account fails. It holds off new attempts until ``retry_at``; with ``is_paused``
+    (wrong credentials, three times: R32) until the settings differ from ``settings_fingerprint``.
     """
 
     account = models.OneToOneField(MailAccount, on_delete=models.CASCADE, related_name="delivery_throttle")

@@ -38,8 +38,8 @@ class Verdict:
 def record_result(claim: Claim, result: DeliveryResult, transcript: Sequence[str] = ()) -> State:
     """The server took the mail for at least one recipient; return the row's new state.
 
-    A recipient refused for now (4xx) stays pending and is asked again alone; one refused for good makes the row
-    failed. Those who accepted are never asked again (R27).
+    A recipient refused for now (4xx) stays pending and is asked again alone; one refused for good makes the
+    row failed. Those who accepted are never asked again (R27).
     """
     return _record(claim, _verdict_on_result(claim, result), transcript)
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.utils.translation import gettext as _
 
+from mailaccounts.models import MailAccount
 from outbound import wording
 from outbound.models import DeliveryAttempt, OutgoingMessage, Recipient
 from ui import formatting
@@ -54,6 +55,27 @@ class Moment:
     text: str
     reply: str = ""
     transcript: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StalledAccount:
+    """An account through which nothing leaves at present, while mail waits for it."""
+
+    account: MailAccount
+    explanation: wording.Explanation
+    waiting: str
+
+
+def stalled_accounts(rows: QuerySet[OutgoingMessage]) -> list[StalledAccount]:
+    """Accounts that hold up mail among ``rows``, at most three, in two queries."""
+    waiting = dict(rows.filter(state=State.QUEUED).values_list("account").annotate(Count("pk")).order_by())
+    accounts = MailAccount.objects.filter(pk__in=waiting).select_related("smtp", "imap", "delivery_throttle")
+    stalled = [
+        StalledAccount(account, trouble, wording.waiting_text(waiting[account.pk]))
+        for account in accounts.order_by("display_name")
+        if (trouble := wording.account_trouble(account))
+    ]
+    return stalled[:3]
 
 
 def with_everything(rows: QuerySet[OutgoingMessage]) -> QuerySet[OutgoingMessage]:
@@ -170,8 +192,8 @@ def recipient_rows(message: OutgoingMessage) -> list[tuple[Recipient, str]]:
 def belongings(message: OutgoingMessage, user: AbstractBaseUser | AnonymousUser) -> list[tuple[str, str]]:
     """Label and URL of what the mail belongs to, as far as the user may see it.
 
-    Rooms above are asked over the model's own relations, so that this one need not know them: a related model takes
-    part by a ``visible_to`` queryset and ``get_absolute_url``.
+    Rooms above are asked over the model's own relations, so that this one need not know them: a related model
+    takes part by a ``visible_to`` queryset and ``get_absolute_url``.
     """
     found = []
     for relation in message._meta.related_objects:  # noqa: SLF001  # Django documents it as public

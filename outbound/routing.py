@@ -26,15 +26,16 @@ class Route:
 def carrier_of(address: str, routes: Iterable[Route]) -> Route | None:
     """The account that transports mail from ``address``, or None: then nothing may leave.
 
-    First match wins: e-mail address, Sender E-Mailadresse, further sender by address, by domain; only accounts with
-    SMTP on. Among equals the standard account comes last, as it carries what nobody else carries.
+    First match wins: e-mail address, Sender E-Mailadresse, further sender by address, by domain; only
+    accounts with SMTP on. Among equals the standard account comes last, as it carries what nobody else
+    carries.
     """
     candidates = sorted((r for r in routes if r.sends), key=lambda r: (r.is_standard, r.account_id))
     return _first(candidates, [rule for _, rule in _carrier_rules(address)])
 
 
 def explain(address: str, carrier: Route) -> str:
-    """Which rule made ``carrier`` the account that transports mail from ``address``; for administrators, in English."""
+    """Which rule made ``carrier`` transport mail from ``address``; for administrators, in English."""
     return next(
         (words for words, rule in _carrier_rules(address) if rule(carrier)), "it was named explicitly"
     )

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 __all__ = [
-    "NoTransport", "Sender", "may_read_content", "may_see_outbox", "may_send_from", "message_by_ids", "message_id_domain", "routes_for",
+    "NoTransport", "Sender", "may_read_content", "may_see_outbox", "may_send_from", "message_by_ids",
+    "message_id_domain", "needing_attention", "owns_content", "routes_for",
     "senders_for", "transporting_account",
 ]  # fmt: skip
 
@@ -46,7 +47,7 @@ def transporting_account(from_address: str) -> MailAccount:
 
 
 def message_id_domain(from_address: str) -> str:
-    """Domain for Message-IDs of mail from this address: the client alias of its carrier, else its own domain."""
+    """Domain for Message-IDs of mail from this address: its carrier's client alias, else its own domain."""
     carrier = carrier_of(from_address, routes_for([from_address]))
     return (carrier.client_alias if carrier else "") or domain_of(from_address)
 
@@ -94,10 +95,11 @@ def _sender_name(account: MailAccount) -> str:
 def senders_for(
     user: AbstractBaseUser | AnonymousUser, *, account: MailAccount | None = None
 ) -> list[Sender]:
-    """Addresses the user may send from (product §6): of usable accounts, each with its sender and further addresses.
+    """Addresses the user may send from (product §6): e-mail, sender and further addresses of usable accounts.
 
-    ``account``: the caller vouches that the user may answer for it (a queue right suffices); its addresses come first.
-    Addresses without transport are listed too: choosing one gives the error that names the remedy.
+    ``account``: the caller vouches that the user may answer for it (a queue right suffices); its addresses
+    come first. Addresses without transport are listed too: choosing one gives the error that names the
+    remedy.
     """
     usable = MailAccount.objects.usable_by(user).select_related("smtp").prefetch_related("further_senders")
     accounts = [*([account] if account and not account.is_retired else []), *usable]

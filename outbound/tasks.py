@@ -11,7 +11,7 @@ from outbound import copying, delivery
 
 @shared_task(name="outbound.deliver")
 def deliver(account_id: int) -> None:
-    """Deliver what is due for one transporting account, then go on with what is left and with the Sent copies."""
+    """Deliver what is due for one account, then go on with what is left and with the Sent copies."""
     report = delivery.deliver(account_id)
     if report.has_more:
         wake(deliver, account_id)

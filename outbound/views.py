@@ -114,6 +114,10 @@ class OutboxList(OutboxMixin, ListPage):
         ]
         return " · ".join(parts)
 
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        visible = OutgoingMessage.objects.visible_to(self.user)
+        return super().get_context_data(stalled_accounts=presentation.stalled_accounts(visible), **kwargs)
+
     def count_text(self, count: int) -> str:
         return ngettext("%(count)s e-mail", "%(count)s e-mails", count) % {"count": formatting.number(count)}
 

@@ -116,7 +116,8 @@ class SendAgain(ActionPage):
         if self.object.state == State.UNCERTAIN:
             lines.append(
                 _(
-                    "The connection broke before the server answered: the recipient may have it already and get it twice."
+                    "The connection broke before the server answered: the recipient may have it already "
+                    "and get it twice."
                 )
             )
         return lines

@@ -11,6 +11,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from mailaccounts import diagnosis
+from mailaccounts.models import MailAccount
 from outbound import delivery
 from outbound.models import OutgoingMessage, Recipient
 from ui import formatting
@@ -47,22 +48,94 @@ _TRIED_AGAIN = _("It is tried again by itself.")
 
 # RFC 3463: the enhanced code tells more than the reply code, and in a way that can be translated.
 _BY_STATUS: tuple[tuple[str, Text], ...] = (
-    (r"5\.1\.1|5\.1\.10|5\.1\.6", (_("The recipient is unknown to the destination server."), _("The address is probably out of date."), _CHECK_ADDRESS)),
-    (r"5\.1\.2|5\.4\.4|5\.1\.3", (_("The recipient's domain does not exist or takes no mail."), _("The part after the @ is probably misspelt."), _CHECK_ADDRESS)),
-    (r"[45]\.2\.2", (_("The recipient's mailbox is full."), _("Nothing more fits in until the recipient makes room."), _("Call the recipient, or send again later."))),
-    (r"5\.2\.3|5\.3\.4", (_("The e-mail is too large for the destination server."), _("Its limit is below the size of the attachments."), _("Send smaller or fewer attachments."))),
-    (r"[45]\.1\.8|5\.7\.2[2-9]", (_("The destination server does not accept the sender address."), _("It may belong to another server, or its domain is not set up for this one (SPF, DKIM, DMARC)."), _("Ask whoever runs the sender's domain."))),
-    (r"5\.7\.\d+", (_("The destination server refuses the e-mail by its rules."), _("Rules about content, sender or sending server, which its reply may name."), _("Read the reply below; if in doubt, ask the recipient by another way."))),
-    (r"4\.7\.\d+", (_("The destination server asks to come back later (greylisting)."), _("It does so with senders it does not know yet."), _TRIED_AGAIN)),
-)  # fmt: skip
+    (
+        r"5\.1\.1|5\.1\.10|5\.1\.6",
+        (
+            _("The recipient is unknown to the destination server."),
+            _("The address is probably out of date."),
+            _CHECK_ADDRESS,
+        ),
+    ),
+    (
+        r"5\.1\.2|5\.4\.4|5\.1\.3",
+        (
+            _("The recipient's domain does not exist or takes no mail."),
+            _("The part after the @ is probably misspelt."),
+            _CHECK_ADDRESS,
+        ),
+    ),
+    (
+        r"[45]\.2\.2",
+        (
+            _("The recipient's mailbox is full."),
+            _("Nothing more fits in until the recipient makes room."),
+            _("Call the recipient, or send again later."),
+        ),
+    ),
+    (
+        r"5\.2\.3|5\.3\.4",
+        (
+            _("The e-mail is too large for the destination server."),
+            _("Its limit is below the size of the attachments."),
+            _("Send smaller or fewer attachments."),
+        ),
+    ),
+    (
+        r"[45]\.1\.8|5\.7\.2[2-9]",
+        (
+            _("The destination server does not accept the sender address."),
+            _(
+                "It may belong to another server, or its domain is not set up for this one "
+                "(SPF, DKIM, DMARC)."
+            ),
+            _("Ask whoever runs the sender's domain."),
+        ),
+    ),
+    (
+        r"5\.7\.\d+",
+        (
+            _("The destination server refuses the e-mail by its rules."),
+            _("Rules about content, sender or sending server, which its reply may name."),
+            _("Read the reply below; if in doubt, ask the recipient by another way."),
+        ),
+    ),
+    (
+        r"4\.7\.\d+",
+        (
+            _("The destination server asks to come back later (greylisting)."),
+            _("It does so with senders it does not know yet."),
+            _TRIED_AGAIN,
+        ),
+    ),
+)
 _COMPILED = [(re.compile(rf"(?<![\d.])(?:{pattern})(?![\d.])"), text) for pattern, text in _BY_STATUS]
 _OWN: dict[str, Text] = {
-    "gave_up": (_("Not delivered within the time allowed."), _("The server asked to come back later again and again, or could not be reached."), _("Check the address and the account, then send it again.")),
-    "recipients_refused": (_("Not all recipients took the e-mail."), _("The others have received it."), _("Sending again reaches only those who have not received it.")),
-    "recipients_deferred": (_("Some recipients are asked again later."), _("The others have received it."), _TRIED_AGAIN),
-    "worker_lost": (_("The sending process ended before the e-mail was handed over."), _("Nothing was sent."), _TRIED_AGAIN),
-    "delivery_uncertain": (_("The connection broke before the server answered."), _("The e-mail may have arrived and therefore does not go out a second time by itself."), _("Ask the recipient, or look into the mailbox.")),
-}  # fmt: skip
+    "gave_up": (
+        _("Not delivered within the time allowed."),
+        _("The server asked to come back later again and again, or could not be reached."),
+        _("Check the address and the account, then send it again."),
+    ),
+    "recipients_refused": (
+        _("Not all recipients took the e-mail."),
+        _("The others have received it."),
+        _("Sending again reaches only those who have not received it."),
+    ),
+    "recipients_deferred": (
+        _("Some recipients are asked again later."),
+        _("The others have received it."),
+        _TRIED_AGAIN,
+    ),
+    "worker_lost": (
+        _("The sending process ended before the e-mail was handed over."),
+        _("Nothing was sent."),
+        _TRIED_AGAIN,
+    ),
+    "delivery_uncertain": (
+        _("The connection broke before the server answered."),
+        _("The e-mail may have arrived and therefore does not go out a second time by itself."),
+        _("Ask the recipient, or look into the mailbox."),
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +154,8 @@ def explain(message: OutgoingMessage) -> Explanation | None:
         return _in_words(_text_for("", message.bounce_detail) or _OWN_BOUNCE, message.bounce_detail)
     if message.state in {State.SENT, State.CANCELLED}:
         return None
-    if message.state == State.QUEUED and (code := delivery.waiting_code(message.account)):
-        return _account_trouble(message, code)
+    if message.state == State.QUEUED and (trouble := account_trouble(message.account)):
+        return trouble
     return _explain_error(message) if message.last_error else None
 
 
@@ -98,7 +171,7 @@ def _explain_error(message: OutgoingMessage) -> Explanation:
     text = _text_for(message.last_error, message.last_reply)
     if text is not None:
         return _in_words(text, reply)
-    told = diagnosis.explain(message.last_error, message.last_reply, host=_host(message))
+    told = diagnosis.explain(message.last_error, message.last_reply, host=_host(message.account))
     return Explanation(_sentence(told.title), told.cause, told.remedy, reply)
 
 
@@ -108,16 +181,26 @@ def _text_for(code: str, reply: str) -> Text | None:
     return next((text for pattern, text in _COMPILED if pattern.search(reply)), None)
 
 
-def _account_trouble(message: OutgoingMessage, code: str) -> Explanation:
-    throttle = getattr(message.account, "delivery_throttle", None)
+def account_trouble(account: MailAccount) -> Explanation | None:
+    """Why nothing leaves through the account at present; None while it sends."""
+    code = delivery.waiting_code(account)
+    if not code:
+        return None
+    throttle = getattr(account, "delivery_throttle", None)
     detail = throttle.error_detail if throttle and throttle.error_code == code else ""
-    told = diagnosis.explain(code, detail, host=_host(message))
+    told = diagnosis.explain(code, detail, host=_host(account))
     calm = gettext("Nothing is lost, the e-mail waits here.")
     return Explanation(_sentence(told.title), f"{told.cause} {calm}", told.remedy, detail)
 
 
-def _host(message: OutgoingMessage) -> str:
-    smtp = getattr(message.account, "smtp", None)
+def waiting_text(count: int) -> str:
+    """How many mails wait for an account."""
+    text = ngettext("%(count)s e-mail is waiting.", "%(count)s e-mails are waiting.", count)
+    return text % {"count": formatting.number(count)}
+
+
+def _host(account: MailAccount) -> str:
+    smtp = getattr(account, "smtp", None)
     return smtp.host if smtp else ""
 
 
@@ -159,6 +242,8 @@ def notes_of(message: OutgoingMessage) -> list[str]:
     if message.replaces_id:
         notes.append(gettext("sent again"))
     if message.state == State.QUEUED and message.attempts:
+        if explanation := explain(message):
+            notes.append(explanation.title.removesuffix("."))
         notes.append(
             gettext("next attempt %(time)s") % {"time": formatting.short_time(message.next_attempt_at)}
         )

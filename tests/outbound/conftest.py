@@ -14,7 +14,7 @@ from outbound.models import OutgoingMessage
 
 @pytest.fixture
 def make_account(db):
-    """Create an account: ``make_account("service@firma.example", port=2525, smtp=False, further=("@x.example",))``."""
+    """Create an account: ``make_account("a@firma.example", port=2525, further=("@x.example",))``."""
 
     def make(
         email="service@firma.example",
@@ -35,7 +35,8 @@ def make_account(db):
             }
         )  # fmt: skip
         ImapSettings.objects.create(
-            account=account, host="127.0.0.1", port=imap_port, security="none", username="service", folders=["INBOX"],
+            account=account, host="127.0.0.1", port=imap_port, security="none", username="service",
+            folders=["INBOX"],
             copies_sent=bool(sent_folder), sent_folder=sent_folder,
         )  # fmt: skip
         for pattern in further:

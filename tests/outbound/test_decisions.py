@@ -1,4 +1,4 @@
-"""What people decide: cancel, send again, arrived, done. Every step once, audited, and never a hidden second copy."""
+"""What people decide: cancel, send again, arrived, done. Once, audited, never a hidden second copy."""
 
 from __future__ import annotations
 
@@ -154,7 +154,8 @@ def test_i4_two_people_repeat_the_same_mail_once(account, smtp_sink, agent, mail
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(map(str, outcomes))[-1] == "decided"
+    assert [type(one) for one in sorted(outcomes, key=str)] == [int, str]
+    assert "decided" in outcomes
     deliver(account.pk)
     assert len(smtp_sink.transactions) == 1
 

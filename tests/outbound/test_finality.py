@@ -1,4 +1,4 @@
-"""I4: whatever the server does, every mail ends in a final state and goes on the wire at most once unless flagged."""
+"""I4: whatever the server does, every mail ends in a final state and is on the wire at most once."""
 
 from __future__ import annotations
 

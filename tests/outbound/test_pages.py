@@ -41,7 +41,7 @@ def account(make_account):
 @pytest.fixture
 def queue(account, agent):
     def make(state=State.QUEUED, by=agent, **changes) -> OutgoingMessage:
-        fields = {name: changes.pop(name) for name in list(changes) if name in Draft_FIELDS}
+        fields = {name: changes.pop(name) for name in list(changes) if name in DRAFT_FIELDS}
         row = services.queue_message(draft=draft(**fields), by=by)
         OutgoingMessage.objects.filter(pk=row.pk).update(state=state, **changes)
         row.refresh_from_db()
@@ -50,7 +50,7 @@ def queue(account, agent):
     return make
 
 
-Draft_FIELDS = {"subject", "to", "bcc", "cc", "purpose", "text"}
+DRAFT_FIELDS = {"subject", "to", "bcc", "cc", "purpose", "text"}
 
 
 @pytest.fixture
@@ -119,13 +119,27 @@ def test_an_uncertain_automatic_answer_offers_no_repetition(queue, agent, sign_i
     assert "Noch einmal senden" not in text
 
 
-def test_mail_of_an_account_that_cannot_send_says_so_and_that_nothing_is_lost(queue, account, agent, sign_in):
-    queue()
+def test_an_account_that_cannot_send_is_named_once_above_the_list(queue, account, agent, sign_in):
+    for _ in range(3):
+        queue()
+    assert "E-Mails warten." not in page(sign_in(agent).get(LIST))
     throttling.hold_off(account, ConnectionRefused("port closed"))
     text = page(sign_in(agent).get(LIST))
-    assert "Nichts ist verloren" in text
+    assert text.count("Nichts ist verloren") == 1
+    assert "3 E-Mails warten." in text
+    throttling.clear([account.pk])
     account.smtp.__class__.objects.update(is_enabled=False)
     assert "SMTP" in page(sign_in(agent).get(LIST))
+
+
+def test_a_greylisted_mail_is_a_quiet_line(queue, agent, sign_in):
+    queue(
+        attempts=1, last_error="delivery_transient", last_reply_code=451, last_reply="4.7.1 Greylisted",
+        next_attempt_at=timezone.now() + timedelta(minutes=3),
+    )  # fmt: skip
+    text = page(sign_in(agent).get(LIST))
+    assert "(Greylisting) · nächster Versuch" in text
+    assert "trouble" not in text
 
 
 @pytest.mark.parametrize(
@@ -274,7 +288,8 @@ def test_the_dialogue_is_for_mail_administrators(queue, account, agent, mail_adm
     row = queue(State.FAILED)
     DeliveryAttempt.objects.create(
         message=row, account=account, started_at=timezone.now(), finished_at=timezone.now(),
-        outcome="delivery_permanent", reply_code=554, reply="5.7.1 No", transcript="C: EHLO erp.firma.example",
+        outcome="delivery_permanent", reply_code=554, reply="5.7.1 No",
+        transcript="C: EHLO erp.firma.example",
     )  # fmt: skip
     assert "EHLO" in page(sign_in(mail_administrator).get(url("message", row)))
     text = page(sign_in(agent).get(url("message", row)))
@@ -297,7 +312,8 @@ def test_the_page_of_a_mail_tells_its_history(queue, account, agent, sign_in):
         )  # fmt: skip
     text = page(sign_in(agent).get(url("message", row)))
     for expected in (
-        "Angebot &lt;AN-1&gt;", "Zugestellt", "Eingereiht von agent1", "Vom Server angenommen", "Noch nicht angenommen",
+        "Angebot &lt;AN-1&gt;", "Zugestellt", "Eingereiht von agent1", "Vom Server angenommen",
+        "Noch nicht angenommen",
         "250 2.0.0 Ok: queued as 7F", row.message_id, "no-such-folder: Sent", "Erneut kopieren",
     ):  # fmt: skip
         assert expected in text, expected

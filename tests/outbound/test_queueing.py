@@ -138,12 +138,13 @@ def test_many_mails_cost_as_many_statements_as_few(make_account):
 def test_a_rolled_back_transaction_queues_nothing(make_account, django_capture_on_commit_callbacks):
     make_account()
     composed = services.compose(draft())
-    with django_capture_on_commit_callbacks() as callbacks:
-        try:
-            with transaction.atomic():
-                services.queue_composed(composed, by=None)
-                raise RuntimeError
-        except RuntimeError:
-            pass
+
+    def queue_and_fail() -> None:
+        with transaction.atomic():
+            services.queue_composed(composed, by=None)
+            raise RuntimeError
+
+    with django_capture_on_commit_callbacks() as callbacks, pytest.raises(RuntimeError):
+        queue_and_fail()
     assert not OutgoingMessage.objects.exists()
     assert callbacks == []

@@ -7,7 +7,7 @@ from outbound.drafts import Draft
 from outbound.models import OutgoingMessage
 from tests.web.matrix import Row, World
 
-SENDERS = ("staff", "agent", "mail_administrator", "superuser")
+SENDERS = ("owner", "staff", "agent", "mail_administrator", "superuser")
 SEE_IT = ("staff", "mail_administrator", "superuser")
 
 
@@ -38,7 +38,7 @@ def _unknown(_world: World) -> list[int]:
 
 def _action(name: str) -> list[Row]:
     return [
-        Row(name, SEE_IT, args=_message, missing=("agent",)),
+        Row(name, SEE_IT, args=_message, missing=("owner", "agent")),
         Row(name, (), args=_unknown, missing=SENDERS, case="unknown"),
         Row(name, (), args=_unknown, missing=SENDERS, method="post", case="unknown"),
     ]
@@ -55,10 +55,10 @@ ROWS = [
         answer=302,
         data=lambda world: {"action": "cancel", "pick": []},
     ),
-    Row("outbound:message", SEE_IT, args=_message, missing=("agent",)),
-    Row("outbound:message", SEE_IT, args=_failed, missing=("agent",), case="failed"),
+    Row("outbound:message", SEE_IT, args=_message, missing=("owner", "agent")),
+    Row("outbound:message", SEE_IT, args=_failed, missing=("owner", "agent"), case="failed"),
     # Content is for who wrote it; mail administrators see metadata, a superuser's reading is recorded.
-    Row("outbound:raw", ("staff", "superuser"), args=_message, missing=("agent",)),
+    Row("outbound:raw", ("staff", "superuser"), args=_message, missing=("owner", "agent")),
     *_action("outbound:cancel"),
     *_action("outbound:try_now"),
     *_action("outbound:send_again"),

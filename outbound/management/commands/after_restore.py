@@ -13,7 +13,7 @@ from outbound.models import DeliveryThrottle, OutgoingMessage
 
 
 class Command(BaseCommand):
-    """``after_restore``: unfinished mail becomes uncertain, leases and throttles are reset. Safe to repeat."""
+    """``after_restore``: unfinished mail becomes uncertain, leases and throttles reset. Safe to repeat."""
 
     help = "Run once after restoring a backup: unfinished mail becomes uncertain, leases are reset."
 

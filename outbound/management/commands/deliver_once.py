@@ -28,7 +28,7 @@ class Command(BaseCommand):
             self._copy(options["account"])
         except UnconfirmedCopy:
             raise CommandError(
-                "This database is a copy that nobody has confirmed: nothing is sent (product: a copy is not the original)."
+                "This database is an unconfirmed copy: nothing is sent until an administrator confirms it."
             ) from None
 
     def _deliver(self, wanted: int | None) -> None:

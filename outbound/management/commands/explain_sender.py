@@ -13,9 +13,9 @@ from outbound.selectors import NoTransport, routes_for
 
 
 class Command(BaseCommand):
-    """``explain_sender ADDRESS``: the transporting account, the rule that chose it, and whose address it is."""
+    """``explain_sender ADDRESS``: transporting account, the rule that chose it, whose address it is."""
 
-    help = "Explains which account transports mail from ADDRESS (product §3), and whose name and Sent copy it gets."
+    help = "Explains which account transports mail from ADDRESS, and whose name and Sent copy it gets."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("address", help="the From address")
