@@ -15,9 +15,9 @@ def world(make_user, original) -> World:
     users = {
         role: make_user(role, username=f"the-{role}")
         for role in ROLES
-        if role not in ("anon", "nobody", "superuser")
+        if role not in ("anon", "nobody", "owner", "superuser")
     }
-    users |= {"anon": None, "nobody": make_user(username="the-nobody")}
+    users |= {"anon": None} | {name: make_user(username=f"the-{name}") for name in ("nobody", "owner")}
     users["superuser"] = make_user(superuser=True, username="the-superuser")
     address = Address.objects.create(number="A1", name="Brandis", is_employee=True)
     ContactPerson.objects.create(address=address, name="Karl")

@@ -13,7 +13,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-ROLES = ("anon", "nobody", "staff", "agent", "auditor", "mail_administrator", "superuser")
+# "owner" has no role, only a mailbox of their own; "nobody" has not even that.
+ROLES = ("anon", "nobody", "owner", "staff", "agent", "auditor", "mail_administrator", "superuser")
 TO_LOGIN = 302
 OK, REFUSED, MISSING, NOT_THIS_WAY = 200, 403, 404, 405
 

@@ -13,7 +13,9 @@ from tests.web.table import ROWS
 WRITES = re.compile(r"^\s*(INSERT|UPDATE|DELETE|REPLACE|TRUNCATE|ALTER|CREATE|DROP)\b", re.IGNORECASE)
 # The session notes when it was used last; a recorded view of a mail's content is recorded by being seen.
 ALLOWED = re.compile(r"django_session|INSERT INTO \"audit_auditentry\"", re.IGNORECASE)
-URLS = sorted({row.name: row for row in reversed(ROWS) if not row.missing}.values(), key=lambda row: row.name)
+URLS = sorted(
+    {row.name: row for row in reversed(ROWS) if row.ok or row.public}.values(), key=lambda row: row.name
+)
 
 
 @pytest.fixture
