@@ -77,6 +77,8 @@ class AutoresponderForm(forms.ModelForm[AutoresponderOptions]):
     ) -> None:
         options = AutoresponderOptions.objects.filter(account=owner).first()
         super().__init__(instance=options or _suggested(owner), **kwargs)
+        for name in ("subject", "html"):
+            self.fields[name].required = not self.is_bound or bool(self.data.get("is_enabled"))
 
     def clean_html(self) -> str:
         """Only what may be sent."""
@@ -90,12 +92,10 @@ class AutoresponderForm(forms.ModelForm[AutoresponderOptions]):
         return " ".join(str(self.cleaned_data["subject"]).split())
 
     def clean(self) -> dict[str, Any]:
-        """Nothing goes out without subject and text."""
+        """Formatting alone is no text."""
         data = super().clean() or {}
-        if data.get("is_enabled"):
-            for name, text in (("subject", data.get("subject")), ("html", _visible(data.get("html")))):
-                if not text and name not in self.errors:
-                    self.add_error(name, _("An automatic answer needs this."))
+        if data.get("is_enabled") and "html" in data and not _visible(data["html"]):
+            self.add_error("html", _("An automatic answer needs a text."))
         return data
 
     def save(self, commit: bool = True) -> AutoresponderOptions:
@@ -107,8 +107,8 @@ class AutoresponderForm(forms.ModelForm[AutoresponderOptions]):
         return super().save(commit)
 
 
-def _visible(html: str | None) -> str:
-    return autoreply_text.render_text(html or "").strip()
+def _visible(html: str) -> str:
+    return autoreply_text.render_text(html).strip()
 
 
 def _suggested(owner: MailAccount) -> AutoresponderOptions:

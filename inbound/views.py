@@ -293,7 +293,8 @@ class PollResult(AdministratorsMixin):
         return _("Poll now")
 
     def get_crumbs(self) -> list[Crumb]:
-        return [(str(self.run.account), self.run.account.get_absolute_url())]
+        account = self.run.account
+        return [(_("E-mail accounts"), reverse("mailaccounts:list")), (str(account), account.get_absolute_url())]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         run = self.run

@@ -26,4 +26,5 @@ def error_sentence(code: str, detail: str = "", *, host: str = "") -> str:
     if code in _OWN:
         return str(_OWN[code])
     told = explain(code, detail, host=host)
-    return " ".join(str(part) for part in (told.title, told.cause, told.remedy) if part)
+    title = told.title if told.title.endswith((".", "!", "?")) else f"{told.title}."
+    return " ".join(filter(None, (title, told.cause, told.remedy)))
