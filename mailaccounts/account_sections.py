@@ -36,14 +36,17 @@ def _sends(account: MailAccount) -> bool:
     return hasattr(account, "smtp") and account.smtp.is_enabled
 
 
+def _is_paused(account: MailAccount) -> bool:
+    return hasattr(account, "health") and account.health.is_paused
+
+
 def _may_hold(user: AbstractBaseUser | AnonymousUser, account: MailAccount) -> bool:
-    polls = _receives(account) and not account.is_retired
+    polls = _receives(account) and not account.is_retired and not _is_paused(account)
     return polls and account.on_hold_since is None and roles.is_mail_administrator(user)
 
 
 def _may_resume(user: AbstractBaseUser | AnonymousUser, account: MailAccount) -> bool:
-    is_paused = hasattr(account, "health") and account.health.is_paused
-    rests = account.on_hold_since is not None or is_paused
+    rests = account.on_hold_since is not None or _is_paused(account)
     return rests and not account.is_retired and roles.is_mail_administrator(user)
 
 

@@ -198,7 +198,7 @@ class SmtpSettings(models.Model):
     password_changed_at = models.DateTimeField(null=True, editable=False)
     debug_until = models.DateTimeField(null=True, blank=True, editable=False)
     sender_address = models.EmailField(_("sender e-mail address"), blank=True)
-    sender_name = models.CharField(_("sender name"), max_length=200, blank=True)
+    sender_name = models.CharField(_("SMTP sender name"), max_length=200, blank=True)
     client_alias = models.CharField(_("client alias (EHLO name)"), max_length=255, blank=True)
 
     class Meta:

@@ -34,7 +34,7 @@ class LinesField(forms.CharField):
 
     def __init__(self, *, check: Callable[[str], str], rows: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.widget.attrs.setdefault("rows", rows)
+        self.widget.attrs["rows"] = rows
         self._check = check
 
     def to_python(self, value: Any) -> Any:
@@ -63,12 +63,19 @@ class LinesField(forms.CharField):
         return bool(self.to_python(initial) != self.to_python(data))
 
 
-class PasswordField(forms.CharField):
+class ConditionalField(forms.CharField):
+    """A text whose need depends on other fields: the form checks that, and never calls it optional."""
+
+    def validate(self, _value: Any) -> None:
+        """Left to the form's ``clean``."""
+
+
+class PasswordField(ConditionalField):
     """A password that is written and never shown: blank leaves what is stored."""
 
     def __init__(self, **kwargs: Any) -> None:
         widget = forms.PasswordInput(render_value=False, attrs={"autocomplete": "new-password"})
-        super().__init__(required=False, strip=False, widget=widget, max_length=500, **kwargs)
+        super().__init__(strip=False, widget=widget, max_length=500, **kwargs)
 
     def show_stored(self, *, is_stored: bool) -> None:
         """Say in the empty field whether a password is stored."""

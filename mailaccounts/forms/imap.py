@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from audit import services as audit
 from mailaccounts import presets, services
 from mailaccounts.forms.fields import (
+    ConditionalField,
     LinesField,
     PasswordField,
     check_folder,
@@ -44,6 +45,7 @@ class ImapForm(forms.ModelForm[ImapSettings]):
     )
     description = forms.CharField(label=_("Internal description"), max_length=500, required=False)
     preset = forms.ChoiceField(label=_("Provider"), choices=presets.choices, required=False)
+    host = ConditionalField(label=_("IMAP server"), max_length=255)
     username = forms.CharField(
         label=_("User name"), max_length=255, required=False, help_text=_("Left empty: the e-mail address")
     )
@@ -77,6 +79,8 @@ class ImapForm(forms.ModelForm[ImapSettings]):
             "copies_sent": _("Each e-mail sent is put into this folder on the server, marked as read.")
         }
 
+    use_required_attribute = False
+
     def __init__(self, *, owner: MailAccount, user: AbstractBaseUser, **kwargs: Any) -> None:
         self.owner = owner
         self.user = user
@@ -103,7 +107,7 @@ class ImapForm(forms.ModelForm[ImapSettings]):
                 "spellcheck": "false",
                 "autocomplete": "off",
             }
-        self.fields["host"].required = False
+        self.fields["host"].required = bool(instance.pk)
         self.fields["host"].help_text = (
             gettext("Left empty: the account only sends") if not instance.pk else ""
         )

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from audit import services as audit
 from mailaccounts import services
 from mailaccounts.forms.fields import (
+    ConditionalField,
     LinesField,
     PasswordField,
     check_network,
@@ -48,6 +49,8 @@ class SmtpForm(forms.ModelForm[SmtpSettings]):
     enters that one anew in the same save.
     """
 
+    host = ConditionalField(label=_("SMTP server"), max_length=255)
+    username = ConditionalField(label=_("User name"), max_length=255)
     password = PasswordField(label=_("Password"))
     account_password = PasswordField(label=_("Password of the mailbox"))
     confirm_erase = forms.BooleanField(label=_("Save anyway and erase the stored password"), required=False)
@@ -84,6 +87,8 @@ class SmtpForm(forms.ModelForm[SmtpSettings]):
             "sender_name": _("Where it differs from the displayed name"),
             "client_alias": _("Host name given to the server and used in Message-IDs"),
         }
+
+    use_required_attribute = False
 
     def __init__(self, *, owner: MailAccount, user: AbstractBaseUser, **kwargs: Any) -> None:
         self.owner = owner

@@ -137,7 +137,7 @@ def test_generate_key_refuses_a_kid_that_cannot_be_stored():
 @pytest.mark.parametrize(
     ("name", "value", "finding"),
     [
-        ("MAIL_KEYS", [], "mailaccounts.E002"),
+        ("MAIL_KEYS", [], "mailaccounts.W002"),
         ("MAIL_KEYS", ["no-colon"], "mailaccounts.E003"),
         ("MAIL_KEYS", ["k:dG9vIHNob3J0"], "mailaccounts.E003"),
         ("MAIL_KEYS", ["k:%%%"], "mailaccounts.E003"),
