@@ -43,8 +43,9 @@ def test_w5_a_post_without_the_token_is_refused(row, world):
 @pytest.mark.parametrize("row", URLS, ids=lambda row: row.name)
 def test_w5_reading_changes_nothing(row, world, client, writes):
     client.force_login(world.users["superuser"])
+    url = row.url(world)
     writes.clear()
-    response = client.get(row.url(world))
+    response = client.get(url)
     if response.streaming:
         b"".join(response.streaming_content)
     assert writes == []
