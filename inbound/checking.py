@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import secrets
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,6 +18,8 @@ from mailaccounts import health
 from mailaccounts.connections import ImapAccess, imap_access
 from mailaccounts.models import AccountHealth, MailAccount
 from mailkit.errors import MailError
+
+State = IncomingMessage.State
 
 THREADS = 50
 LIMIT = 100
@@ -41,12 +44,13 @@ def check_due(on_news: Callable[[int], None]) -> int:
     An account is reported as soon as its own server has answered, so a silent one delays nobody (R12).
     Returns how many accounts were looked at.
     """
-    looks = [look for account in _claim() if (look := _prepare(account))]
-    with_work = [look for look in looks if look.has_work]
-    for look in with_work:
-        on_news(look.account.pk)
-    idle = [look for look in looks if not look.has_work]
-    for look, result in _ask_all(idle):
+    accounts = _claim()
+    with_work = _accounts_with_work(accounts)
+    looks = [look for account in accounts if (look := _prepare(account, with_work))]
+    for look in looks:
+        if look.has_work:
+            on_news(look.account.pk)
+    for look, result in _ask_all([look for look in looks if not look.has_work]):
         _settle(look, result, on_news)
     return len(looks)
 
@@ -56,39 +60,41 @@ def _claim() -> list[MailAccount]:
     due = health.due_account_ids(LIMIT)
     AccountHealth.objects.bulk_create([AccountHealth(account_id=pk) for pk in due], ignore_conflicts=True)
     now = timezone.now()
+    # The moment is the name of this claim: what carries it afterwards is ours.
+    claim = now + CLAIM + timedelta(microseconds=secrets.randbelow(1_000_000))
     is_due = Q(next_poll_at__isnull=True) | Q(next_poll_at__lte=now)
-    claimed = [
-        pk
-        for pk in due
-        if AccountHealth.objects.filter(is_due, account_id=pk).update(next_poll_at=now + CLAIM)
-    ]
-    accounts = MailAccount.objects.filter(pk__in=claimed).select_related("imap", "health")
-    return list(
-        accounts.prefetch_related("mailboxes").order_by(F("health__last_attempt_at").asc(nulls_first=True))
-    )
+    AccountHealth.objects.filter(is_due, account_id__in=due).update(next_poll_at=claim)
+    claimed = AccountHealth.objects.filter(account_id__in=due, next_poll_at=claim)
+    longest_waiting = claimed.order_by(F("last_attempt_at").asc(nulls_first=True))
+    ids = list(longest_waiting.values_list("account_id", flat=True))
+    accounts = MailAccount.objects.select_related("imap", "health").prefetch_related("mailboxes").in_bulk(ids)
+    return [accounts[pk] for pk in ids]
 
 
-def _prepare(account: MailAccount) -> Look | None:
+def _accounts_with_work(accounts: Sequence[MailAccount]) -> set[int]:
+    """Accounts with messages found but not imported, or deletions not finished."""
+    mine = IncomingMessage.objects.filter(account__in=accounts)
+    unfinished = mine.filter(state__in=IncomingMessage.UNFINISHED).values_list("account_id")
+    deleting = mine.filter(state=State.IMPORTED, server_copy=IncomingMessage.ServerCopy.DELETING)
+    return {pk for (pk,) in unfinished.union(deleting.values_list("account_id"))}
+
+
+def _prepare(account: MailAccount, with_work: Collection[int] = ()) -> Look | None:
     try:
         access = imap_access(account)
     except MailError as error:
         health.record_failure(account.pk, error)
         return None
     mailboxes = list(account.mailboxes.all())
-    return Look(account, access, mailboxes, has_work=_has_work(account, mailboxes))
+    has_work = account.pk in with_work or _has_unknown(account, mailboxes)
+    return Look(account, access, mailboxes, has_work=has_work)
 
 
-def _has_work(account: MailAccount, mailboxes: Sequence[Mailbox]) -> bool:
-    """Whether the account must be polled whatever the server says: work left over, or folders never looked
-    at.
-    """
+def _has_unknown(account: MailAccount, mailboxes: Sequence[Mailbox]) -> bool:
+    """Whether folders were never looked at, or not to their end: polled whatever the server says."""
     wanted = set(account.imap.folders or [DEFAULT_FOLDER])
-    if wanted - {mailbox.name for mailbox in mailboxes if mailbox.seen_at}:
-        return True
-    if any(mailbox.undiscovered for mailbox in mailboxes):
-        return True
-    unfinished = Q(state__in=IncomingMessage.UNFINISHED) | Q(server_copy=IncomingMessage.ServerCopy.DELETING)
-    return IncomingMessage.objects.filter(unfinished, mailbox__in=mailboxes).exists()
+    never_seen = wanted - {mailbox.name for mailbox in mailboxes if mailbox.seen_at}
+    return bool(never_seen) or any(mailbox.undiscovered for mailbox in mailboxes)
 
 
 def _ask_all(looks: Sequence[Look]) -> Iterator[tuple[Look, bool | MailError]]:

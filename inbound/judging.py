@@ -126,7 +126,8 @@ def _read(visit: Visit, verdict: Verdict, content: bytes) -> None:
 
 def _judge_parsed(visit: Visit, verdict: Verdict, parsed: ParsedMessage) -> None:
     verdict.bounce = parse_bounce(parsed)
-    if verdict.bounce is None and is_looping(parsed):
+    is_wanted = verdict.row.reason == Reason.READ_ANYWAY
+    if verdict.bounce is None and is_looping(parsed) and not is_wanted:
         verdict.settle(State.QUARANTINED, Reason.LOOP)
         return
     original = message_by_ids(verdict.bounce.original_message_ids) if verdict.bounce else None

@@ -137,7 +137,9 @@ class IncomingMessage(models.Model):
                 condition=Q(quarantined_at__isnull=False),
             ),
             models.Index(
-                fields=["mailbox", "id"], name="ledger_deleting", condition=Q(server_copy="deleting")
+                fields=["mailbox", "id"],
+                name="ledger_deletable",
+                condition=Q(state="imported", server_copy__in=["kept", "deleting"]),
             ),
         ]
 

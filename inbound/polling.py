@@ -16,6 +16,7 @@ from inbound import cleanup, discovery, exclusion, fetching, intake, pipeline
 from inbound.models import IncomingMessage, Mailbox
 from inbound.visit import Counts, Visit
 from jobs import instance, leases
+from jobs.instance import UnconfirmedCopy
 from jobs.leases import HeldLease, LeaseLost
 from mailaccounts import health
 from mailaccounts.connections import open_imap
@@ -69,7 +70,7 @@ def poll(account_id: int, *, slice_seconds: float | None = SLICE_SECONDS) -> Pol
     """
     started = time.monotonic()
     report = PollReport()
-    account = MailAccount.objects.select_related("imap", "smtp", "health").get(pk=account_id)
+    account = MailAccount.objects.select_related("imap", "smtp").get(pk=account_id)
     report.error = _obstacle(account)
     if not report.error:
         with _lease(account) as lease:
@@ -86,6 +87,8 @@ def _obstacle(account: MailAccount) -> str:
         return UNCONFIRMED_COPY
     if account.is_retired:
         return "account_retired"
+    if not hasattr(account, "imap"):
+        return "imap_missing"
     return ON_HOLD if account.on_hold_since else ""
 
 
@@ -107,6 +110,8 @@ def _poll_leased(account: MailAccount, lease: HeldLease, seconds: float | None, 
         failed_folder = _visit_server(visit)
     except LeaseLost:
         report.error = SETTINGS_CHANGED
+    except UnconfirmedCopy:
+        report.error = UNCONFIRMED_COPY
     except MailError as error:
         _fail(account, error, report)
     else:

@@ -55,11 +55,11 @@ def retry(*, row: IncomingMessage, by: AbstractBaseUser) -> None:
 
 
 def read_anyway(*, row: IncomingMessage, by: AbstractBaseUser) -> None:
-    """Fetch and read, this once, a message that was left on the server for its size.
+    """Import, this once, a message that was left on the server for its size, or taken for a loop.
 
     Raises :class:`QuarantineError`.
     """
-    if row.size > MAX_MESSAGE_BYTES:
+    if row.raw_id is None and row.size > MAX_MESSAGE_BYTES:
         raise QuarantineError("beyond_reading")
     _reopen(row, by, action="quarantine.read_anyway", reason=Reason.READ_ANYWAY)
 

@@ -32,8 +32,8 @@ class Reason(models.TextChoices):
     TOO_MANY_PARTS = "too-many-parts", _("Too many parts")
     TOO_MANY_ATTACHMENTS = "too-many-attachments", _("Too many attachments")
     MALFORMED = "malformed-message", _("Damaged message")
-    # asked for by a person in spite of its size
-    READ_ANYWAY = "read-anyway", _("being read in spite of its size")
+    # asked for by a person all the same
+    READ_ANYWAY = "read-anyway", _("being read all the same")
 
 
 # Exclusions that end when the setting is moved: the message was never fetched and still can be.
@@ -65,7 +65,10 @@ _TEXTS: dict[str, tuple[str | Promise, str | Promise]] = {
             "The message went round in circles: it passed more than 30 servers, "
             "or carries the mark of our own answers."
         ),
-        _("Check the forwarding rules of the mailboxes involved. Nothing was answered."),
+        _(
+            "Check the forwarding rules of the mailboxes involved; nothing was answered. "
+            "Read it this once if it is genuine."
+        ),
     ),
     Reason.IMPORT_FAILED: (
         _("An unexpected fault occurred while the ticket was made. The other messages were not affected."),

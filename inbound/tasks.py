@@ -12,6 +12,7 @@ from inbound.models import PollRun
 from inbound.polling import PollReport
 from jobs import instance
 from jobs.wake import wake
+from mailaccounts.models import MailAccount
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,10 @@ def check_accounts() -> None:
 @shared_task(name="inbound.poll_account")
 def poll_account(account_id: int) -> None:
     """Poll one account for a slice of time; what is left is taken up by a task of its own."""
-    report = polling.poll(account_id)
+    try:
+        report = polling.poll(account_id)
+    except MailAccount.DoesNotExist:
+        return  # deleted since the task was sent
     _log(account_id, report)
     if report.has_more and not report.error:
         wake(poll_account, account_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -11,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
@@ -39,7 +41,8 @@ if TYPE_CHECKING:
 State = IncomingMessage.State
 
 MAX_BALANCES = 6
-EXCERPT_BYTES = 600
+OVERDUE = timedelta(minutes=3)
+"""A poll ends by itself within half a minute: after this nobody works on it."""
 
 _OPEN = Q(state=State.QUARANTINED, discarded_at__isnull=True)
 _SOLVED = ~Q(state=State.QUARANTINED)
@@ -138,7 +141,7 @@ def _entry(row: IncomingMessage) -> dict[str, Any]:
         "row": row,
         "explanation": explain(row.reason),
         "is_open": is_open,
-        "is_left_on_server": row.reason == Reason.LEFT_ON_SERVER and row.raw_id is None,
+        "may_read_anyway": row.reason in {Reason.LEFT_ON_SERVER, Reason.LOOP},
         "is_discarded": row.discarded_at is not None,
     }
 
@@ -180,14 +183,14 @@ class Retry(RowPage):
 
 
 class ReadAnyway(RowPage):
-    """Fetch in spite of the size."""
+    """Import in spite of size or loop."""
 
     submit_label = gettext_lazy("Read it this once")
 
     def get_consequences(self) -> list[str]:
         size = formatting.size(self.object.size)
         return [
-            _("The message of %(size)s is fetched from the server and becomes a ticket.") % {"size": size}
+            _("The message (%(size)s) is read in spite of its reason and becomes a ticket.") % {"size": size}
         ]
 
     def act(self, _form: BaseForm | None) -> str:
@@ -294,7 +297,10 @@ class PollResult(AdministratorsMixin):
 
     def get_crumbs(self) -> list[Crumb]:
         account = self.run.account
-        return [(_("E-mail accounts"), reverse("mailaccounts:list")), (str(account), account.get_absolute_url())]
+        return [
+            (_("E-mail accounts"), reverse("mailaccounts:list")),
+            (str(account), account.get_absolute_url()),
+        ]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         run = self.run
@@ -303,7 +309,10 @@ class PollResult(AdministratorsMixin):
             if run.error_code
             else ""
         )
-        return super().get_context_data(run=run, error=error, numbers=_numbers(run), **kwargs)
+        is_overdue = not run.finished_at and timezone.now() - run.requested_at > OVERDUE
+        return super().get_context_data(
+            run=run, error=error, numbers=_numbers(run), is_overdue=is_overdue, **kwargs
+        )
 
 
 def _rendered(response: HttpResponse) -> HttpResponse:

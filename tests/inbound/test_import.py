@@ -1,7 +1,12 @@
 """Mailbox → tickets: every message once, nothing on the server touched."""
 
+import re
 from datetime import UTC, datetime
 
+import pytest
+from django.core.management import CommandError, call_command
+
+from inbound import tasks
 from inbound.models import IncomingMessage, Mailbox
 from inbound.selectors import ledger_totals
 from mailaccounts.models import AccountHealth
@@ -98,3 +103,40 @@ def test_ticket_system_off_is_a_named_exclusion(station):
     row = station.rows().get()
     assert (row.state, row.reason, row.raw) == (State.EXCLUDED, "ticket-system-off", None)
     assert IncomingMessage.objects.count() == 1
+
+
+def test_an_account_without_imap_settings_is_told(station):
+    station.account.imap.delete()
+    assert station.poll_unchecked().error == "imap_missing"
+
+
+def test_a_task_for_an_account_deleted_meanwhile_ends_quietly(db, original):
+    tasks.poll_account(999_999)
+
+
+@pytest.mark.parametrize("account_id", [None, "own", 999_999])
+def test_poll_once_prints_a_line_an_account_and_fails_with_any(station, make_station, capsys, account_id):
+    station.deliver(mail("Eins"))
+    other = make_station(port=1)
+    arguments = (
+        []
+        if account_id is None
+        else ["--account", str(station.account.pk if account_id == "own" else account_id)]
+    )
+    if account_id == "own":
+        call_command("poll_once", *arguments)
+    elif account_id is None:
+        with pytest.raises(SystemExit) as ended:
+            call_command("poll_once", *arguments)
+        assert ended.value.code == 1
+    else:
+        with pytest.raises(CommandError):
+            call_command("poll_once", *arguments)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == {None: 2, "own": 1, 999_999: 0}[account_id]
+    if lines:
+        numbers = "new 1, imported 1, duplicate 0, excluded 0, bounce 0, quarantined 0, deleted 0"
+        assert re.fullmatch(rf"Info: {numbers}, \d+\.\d s", lines[0])
+    if account_id is None:
+        assert lines[1].startswith(f"{other.account}: ")
+        assert lines[1].endswith("[connection_refused]")

@@ -277,3 +277,11 @@ def test_the_navigation_counts_what_is_open(admin, quarantine_row):
     page = admin.get(reverse("inbound:quarantine")).content.decode()
     assert reverse("inbound:quarantine") in page
     assert "Quarantäne" in page
+
+
+def test_a_poll_nobody_works_on_says_so_and_stops_asking(admin, account):
+    run = PollRun.objects.create(account=account)
+    PollRun.objects.update(requested_at=timezone.now() - timedelta(minutes=4))
+    page = admin.get(reverse("inbound:poll_result", args=[run.pk])).content.decode()
+    assert "hx-trigger" not in page.split('id="poll-result"')[1].split(">")[0]
+    assert "Hintergrunddienst" in page

@@ -209,3 +209,12 @@ def test_our_own_copy_in_a_polled_sent_folder_comes_to_no_ticket(make_station):
     station.deliver(outgoing.raw.content_bytes, folder="Sent", flags=r"(\Seen)")
     assert station.poll().excluded == 1
     assert station.rows().order_by("id").last().reason == "own-copy"
+
+
+def test_a_genuine_mail_taken_for_a_loop_can_be_read_and_is_not_answered(station, mail_administrator):
+    station.answer_automatically()
+    station.deliver(mail("Über viele Server", headers=(("Received", "from x by y"),) * 31))
+    station.poll()
+    quarantine.read_anyway(row=station.rows().get(), by=mail_administrator)
+    assert station.poll().imported == 1
+    assert station.decisions() == ["loop"]
