@@ -82,7 +82,7 @@
     total.value = String(Number(total.value) + 1);
     const added = row.content.firstElementChild;
     set.querySelector("[data-formset-rows]").append(row.content);
-    const first = added && added.querySelector("input, select, textarea");
+    const first = added && added.querySelector("input:not([type=hidden]), select, textarea");
     if (first) first.focus();
   };
 
