@@ -164,7 +164,11 @@ class TicketOptionsForm(forms.ModelForm[TicketOptions]):
             "Also delete the %(count)s e-mails imported earlier",
             count,
         )
-        self.fields["deletes_backlog"].label = label % {"count": formatting.number(count)}
+        self._relabel("deletes_backlog", label % {"count": formatting.number(count)})
+
+    def _relabel(self, name: str, label: str) -> None:
+        """Name a field that may have been looked up already: the bound one keeps the label it found."""
+        self.fields[name].label = self[name].label = label
 
     # -- checking --
 
@@ -190,7 +194,7 @@ class TicketOptionsForm(forms.ModelForm[TicketOptions]):
         if not self.excluded:
             self._drop("confirm_backlog")
             return
-        self.fields["confirm_backlog"].label = _confirmation(self.excluded, data["from_date"])
+        self._relabel("confirm_backlog", _confirmation(self.excluded, data["from_date"]))
         if not data.get("confirm_backlog"):
             self.add_error("confirm_backlog", _("Tick to let them come, or choose a later date."))
 
@@ -199,6 +203,7 @@ class TicketOptionsForm(forms.ModelForm[TicketOptions]):
         if not data.get("deletes_on_server") or (self._deleted_before and not wants_backlog):
             self._drop("confirm_deletion", "password")
             return
+        self.fields["password"].required = True  # as the page shall show it
         if not data.get("confirm_deletion"):
             self.add_error("confirm_deletion", _("Deletion on the server is final. Tick to switch it on."))
         if not self.user.check_password(data.get("password", "")):
