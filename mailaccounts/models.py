@@ -101,6 +101,11 @@ class MailAccount(models.Model):
         """Name of the lease that one poll at a time holds; saving settings revokes it."""
         return f"account:{self.pk}"
 
+    @property
+    def sending_lease_name(self) -> str:
+        """Name of the lease that one sending session at a time holds; saving settings revokes it, too."""
+        return f"outbound:{self.pk}"
+
 
 class MailAccountEmployee(models.Model):
     """An employee of a personal account, or one who may send from a company account."""

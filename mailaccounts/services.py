@@ -27,10 +27,10 @@ class AccountInUse(Exception):
 def after_settings_change(account: MailAccount) -> None:
     """Make sure that nothing goes on under the old settings, and that the new ones are tried at once (R39).
 
-    Revokes the lease of a running poll, so that its next commit is refused, and lifts a pause. Call it
-    inside the transaction of the change.
+    Revokes the leases of a running poll and a sending session, so that their next commit is refused, and
+    lifts a pause. Call it inside the transaction of the change.
     """
-    leases.revoke([account.lease_name])
+    leases.revoke([account.lease_name, account.sending_lease_name])
     if hasattr(account, "imap"):
         health.resume(account)
 
@@ -78,7 +78,7 @@ def retire_account(*, account: MailAccount, by: AbstractBaseUser) -> None:
         retired = MailAccount.objects.active().filter(pk=account.pk).update(retired_at=timezone.now())
         if retired:
             audit.record(action="account.retired", obj=account, by=by)
-            leases.revoke([account.lease_name])
+            leases.revoke([account.lease_name, account.sending_lease_name])
     account.refresh_from_db()
 
 

@@ -56,11 +56,6 @@ class Claim:
         return self.attempt_id is not None
 
 
-def lease_name(account_id: int) -> str:
-    """Name of the lease that one sending session at a time holds for an account."""
-    return f"outbound:{account_id}"
-
-
 def due(account_id: int) -> QuerySet[OutgoingMessage]:
     """Rows of the transporting account that may be sent now, those waiting longest first."""
     return due_anywhere().filter(account=account_id).order_by("next_attempt_at", "pk")

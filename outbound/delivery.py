@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from jobs import failpoints, instance, leases
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 25.0
 _SERVER_CLOSES = 421  # RFC 5321 §3.8
+_RECORD_PAUSES = (0.5, 2.0, 5.0)  # seconds
 
 
 @dataclass(slots=True)
@@ -75,7 +78,7 @@ def deliver(account_id: int, *, slice_seconds: float = SLICE_SECONDS) -> Deliver
     report = DeliveryReport(account_id)
     account = MailAccount.objects.select_related("smtp", "imap", "delivery_throttle").get(pk=account_id)
     report.error = waiting_code(account)
-    lease = None if report.error else leases.acquire(claims.lease_name(account_id), ttl=claims.LEASE_TTL)
+    lease = None if report.error else leases.acquire(account.sending_lease_name, ttl=claims.LEASE_TTL)
     if lease is None:
         report.error = report.error or "busy"
         return report
@@ -190,7 +193,8 @@ class _Slice:
         else:
             failpoints.reached("outbound_after_reply")
             self._batch.pop(0)
-            self._definite(outcomes.record_result(claim, result, self._dialogue()))
+            dialogue = self._dialogue()
+            self._definite(_insist(lambda: outcomes.record_result(claim, result, dialogue)))
         if not getattr(transport, "is_open", True):
             raise _SessionOver
 
@@ -250,6 +254,21 @@ class _Slice:
         said = list(self._transcript)
         self._transcript.clear()
         return said
+
+
+def _insist(record: Callable[[], State]) -> State:
+    """Write a definite reply down even if the database is away for a moment, lest the mail be uncertain.
+
+    Repeating is safe: what was committed although the answer got lost is found done.
+    """
+    for pause in _RECORD_PAUSES:
+        try:
+            return record()
+        except (OperationalError, InterfaceError):
+            logger.warning("The database did not take the outcome of a delivery; trying again")
+            connection.close()
+            time.sleep(pause)
+    return record()
 
 
 def _is_null_sender_refused(claim: Claim, error: PermanentDeliveryError) -> bool:

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from jobs import leases
 from jobs.models import Instance
 from mailkit.errors import ConnectionLost
-from outbound import claims, services, tasks, throttling
+from outbound import services, tasks, throttling
 from outbound.models import DeliveryThrottle, OutgoingMessage
 from tests.outbound.conftest import draft
 
@@ -53,7 +53,7 @@ def test_r41_after_a_restore_nothing_unfinished_is_sent_by_itself(make_account, 
     rows = [services.queue_message(draft=draft(), by=None) for _ in range(4)]
     for row, state in zip(rows, [State.QUEUED, State.SENDING, State.DOT_SENT, State.SENT], strict=True):
         OutgoingMessage.objects.filter(pk=row.pk).update(state=state)
-    held = leases.acquire(claims.lease_name(account.pk), ttl=timedelta(minutes=5))
+    held = leases.acquire(account.sending_lease_name, ttl=timedelta(minutes=5))
     throttling.hold_off(account, ConnectionLost("gone"))
     assert "3 unfinished mails" in output_of("after_restore")
     states = list(OutgoingMessage.objects.order_by("pk").values_list("state", flat=True))

@@ -5,13 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs import instance, leases
 from jobs.models import Instance
+from mailaccounts.services import retire_account
 from mailkit.addresses import Address
 from mailkit.errors import ConnectionLost
-from outbound import claims, services, throttling
+from outbound import claims, outcomes, services, throttling
 from outbound.delivery import deliver, due_account_ids
 from outbound.models import DeliveryAttempt, DeliveryThrottle, OutgoingMessage
 from tests.outbound.conftest import draft
@@ -80,7 +83,7 @@ def test_a_scheduled_mail_waits(account, smtp_sink):
 
 def test_r9_one_session_an_account_at_a_time(account, smtp_sink):
     queue()
-    held = leases.acquire(claims.lease_name(account.pk), ttl=timedelta(minutes=1))
+    held = leases.acquire(account.sending_lease_name, ttl=timedelta(minutes=1))
     assert deliver(account.pk).error == "busy"
     leases.release(held)
     assert deliver(account.pk).sent == 1
@@ -419,7 +422,7 @@ def test_r10_a_worker_that_overslept_sends_no_dot(account, smtp_sink, monkeypatc
     mark = claims.mark_dot_sent
 
     def oversleep(claim):
-        leases.revoke([claims.lease_name(account.pk)])
+        leases.revoke([account.sending_lease_name])
         mark(claim)
 
     monkeypatch.setattr(claims, "mark_dot_sent", oversleep)
@@ -471,3 +474,53 @@ def test_holding_off_grows(make_account):
         throttle = throttling.hold_off(account, ConnectionLost("gone"))
         waits.append((throttle.retry_at - timezone.now()).total_seconds() / 60)
     assert [0.7 < wait / 2**step < 1.3 for step, wait in enumerate(waits)] == [True] * 4
+
+
+def test_r39_saving_settings_or_retiring_stops_a_running_session_before_its_next_dot(
+    account, smtp_sink, monkeypatch, mail_administrator
+):
+    rows = [queue(), queue(), queue()]
+    mark = claims.mark_dot_sent
+
+    def retired_meanwhile(claim):
+        if claim.message.pk == rows[1].pk:
+            retire_account(account=account, by=mail_administrator)
+        mark(claim)
+
+    monkeypatch.setattr(claims, "mark_dot_sent", retired_meanwhile)
+    report = deliver(account.pk)
+    states = list(OutgoingMessage.objects.order_by("pk").values_list("state", flat=True))
+    assert (report.sent, report.error) == (1, "lease_lost")
+    assert states == [State.SENT, State.QUEUED, State.QUEUED]
+    assert len(smtp_sink.transactions) == 1
+
+
+def test_r5_a_database_that_is_away_for_a_moment_makes_no_sent_mail_uncertain(
+    account, smtp_sink, monkeypatch
+):
+    row = queue()
+    record, failures = outcomes.record_result, [OperationalError("server closed the connection")]
+
+    def fail_once(claim, result, dialogue):
+        state = record(claim, result, dialogue)  # committed, but the answer is lost
+        if failures:
+            raise failures.pop()
+        return state
+
+    monkeypatch.setattr(outcomes, "record_result", fail_once)
+    monkeypatch.setattr("outbound.delivery._RECORD_PAUSES", (0.0,))
+    assert deliver(account.pk).sent == 1
+    row.refresh_from_db()
+    assert (row.state, row.attempts, row.delivery_attempts.count()) == (State.SENT, 1, 1)
+
+
+def test_p7_a_mail_more_costs_six_statements(account, smtp_sink):
+    def statements(count: int) -> int:
+        for _ in range(count):
+            queue()
+        with CaptureQueriesContext(connection) as captured:
+            assert deliver(account.pk).sent == count
+        return len([query for query in captured if query["sql"].split()[0] in {"SELECT", "UPDATE", "INSERT"}])
+
+    few, many = statements(5), statements(15)
+    assert many - few == 6 * 10
