@@ -44,7 +44,7 @@ def mail(
 
 @dataclass
 class Station:
-    """An account and its mailbox. Every :meth:`poll` checks I1 (the ledger adds up) and I3 (flags untouched)."""
+    """An account and its mailbox. Every :meth:`poll` checks I1 (the ledger adds up), I2 and I3 (flags)."""
 
     account: MailAccount
     user: MailUser
@@ -141,7 +141,7 @@ def queue(db) -> Queue:
 
 @pytest.fixture
 def make_station(db, original, dovecot, queue):
-    """Make an account with a mailbox: ``make_station("info@firma.example", server=…, port=…, sends=True)``."""
+    """Make an account with a mailbox: ``make_station("info@firma.example", port=…, sends=True)``."""
 
     def make(
         email: str = "", *, server: Dovecot = dovecot, port: int | None = None, sends: bool = False, **imap

@@ -1,5 +1,6 @@
 """Automatic answers end to end: decided once, queued in the import's transaction, shown on the ticket."""
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -196,7 +197,7 @@ def test_b65_b66_a_foreign_reference_is_answered_without_leaking(answering):
 
 @pytest.mark.parametrize("day", ["2026-10-25", "2027-03-28", "2027-10-31", "2026-11-24"])
 def test_r33_r38_a_responder_without_marks_is_stopped_by_the_counter(answering, day, monkeypatch):
-    """Every answer provokes another mail, for three days around the change of the clocks: one answer a day."""
+    """Every answer provokes another mail, for three days around the change of clocks: one answer a day."""
     begin = datetime.fromisoformat(f"{day}T00:30").replace(tzinfo=BERLIN).astimezone(UTC) - timedelta(days=1)
     answering.account.autoresponder.enabled_at = begin - timedelta(days=1)
     answering.account.autoresponder.save()
@@ -211,7 +212,7 @@ def test_r33_r38_a_responder_without_marks_is_stopped_by_the_counter(answering, 
     )
     days = [at.astimezone(BERLIN).date() for at in sent]
     assert len(days) == len(set(days)) >= 2
-    assert all(b - a >= timedelta(hours=20) for a, b in zip(sent, sent[1:], strict=False))
+    assert all(b - a >= timedelta(hours=20) for a, b in itertools.pairwise(sent))
 
 
 def _let_mail_arrive_now(monkeypatch):
@@ -316,11 +317,13 @@ def bounce_of(message_id: str) -> bytes:
     """A delivery report of RFC 3464."""
     lines = [
         "Return-Path: <>", "From: MAILER-DAEMON@mx.kunde.example", "To: info@firma.example",
-        "Subject: Undelivered Mail Returned to Sender", "Message-ID: <b@mx.kunde.example>", "MIME-Version: 1.0",
+        "Subject: Undelivered Mail Returned to Sender", "Message-ID: <b@mx.kunde.example>",
+        "MIME-Version: 1.0",
         'Content-Type: multipart/report; report-type=delivery-status; boundary="b"', "",
         "--b", "Content-Type: text/plain", "", "Not delivered.", "",
         "--b", "Content-Type: message/delivery-status", "", "Reporting-MTA: dns; mx.kunde.example", "",
         "Final-Recipient: rfc822; anna@kunde.example", "Action: failed", "Status: 5.1.1", "",
-        "--b", "Content-Type: text/rfc822-headers", "", f"Message-ID: <{message_id}>", "Subject: x", "", "--b--", "",
+        "--b", "Content-Type: text/rfc822-headers", "", f"Message-ID: <{message_id}>",
+        "Subject: x", "", "--b--", "",
     ]  # fmt: skip
     return "\r\n".join(lines).encode()

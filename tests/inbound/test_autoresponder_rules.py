@@ -1,5 +1,6 @@
-"""The decision about an automatic answer: pure, rule by rule (product §7, RFC 3834; N of the bad-mail catalogue)."""
+"""The decision about an automatic answer, rule by rule (product §7, RFC 3834; N of the bad mail)."""
 
+import itertools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -120,9 +121,7 @@ def test_r33_whatever_arrives_when_one_a_day_and_one_in_20_hours(minutes, start)
         if suppression_reason(facts, replace_rules()) is None:
             answered.append(now)
     assert len({berlin_day(at) for at in answered}) == len(answered)
-    assert all(
-        later - earlier >= timedelta(hours=20) for earlier, later in zip(answered, answered[1:], strict=False)
-    )
+    assert all(later - earlier >= timedelta(hours=20) for earlier, later in itertools.pairwise(answered))
 
 
 # -- senders
@@ -169,7 +168,8 @@ def test_b75_b76_b77_b78_fields_that_forbid_an_answer(name, value):
 @pytest.mark.parametrize(
     "sender",
     [
-        "mailer-daemon@kunde.example", "noreply@kunde.example", "no-reply@kunde.example", "list-request@kunde.example",
+        "mailer-daemon@kunde.example", "noreply@kunde.example", "no-reply@kunde.example",
+        "list-request@kunde.example",
         "owner-list@kunde.example",
     ],
 )  # fmt: skip
@@ -216,7 +216,8 @@ def test_contact_form_that_says_it_is_automatic_is_not_answered():
 
 
 def test_b84_betreff_is_literal_one_line_short_and_without_links():
-    subject = "Hallo\r\nBcc: alle@kunde.example {TICKET} {{ 7*7 }} %(x)s https://boese.example/x www.boese.example boese.example/a"
+    subject = "Hallo\r\nBcc: alle@kunde.example {TICKET} {{ 7*7 }} %(x)s "
+    subject += "https://boese.example/x www.boese.example boese.example/a"
     values = autoreply_text.variables(number="20261124-00042", subject=subject)
     line = autoreply_text.render_subject("Zu {BETREFF} ({TICKET})", values)
     assert line == "Zu Hallo Bcc: {TICKET} {{ 7*7 }} %(x)s (20261124-00042)"
@@ -241,5 +242,6 @@ def test_ordinary_subjects_stay_as_they_are(subject):
 
 
 def test_text_keeps_formatting_and_loses_danger():
-    html = '<p style="x" onclick="y">Guten <b>Tag</b> <a href="javascript:1">a</a><script>x</script><img src="https://x/y"></p>'
+    html = '<p style="x" onclick="y">Guten <b>Tag</b> <a href="javascript:1">a</a>'
+    html += '<script>x</script><img src="https://x/y"></p>'
     assert autoreply_text.sanitise(html) == "<p>Guten <b>Tag</b> <a>a</a></p>"

@@ -1,4 +1,4 @@
-"""The regular look at all accounts: threads without a database, news only, nobody delayed by a silent server."""
+"""The regular look at all accounts: threads without a database, news only, nobody delayed."""
 
 import socket
 import threading

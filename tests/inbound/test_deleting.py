@@ -101,7 +101,9 @@ def test_r3_an_expunge_whose_reply_was_lost_is_noted_as_deleted(make_station, do
 def test_r14_uidvalidity_changed_between_import_and_delete(deleting, monkeypatch):
     deleting.deliver(mail("Eins"))
     monkeypatch.setattr(cleanup, "_candidates", _renumbering(deleting, cleanup._candidates))
-    assert deleting.poll_unchecked().deleted == 0
+    report = deleting.poll_unchecked()
+    assert (report.deleted, report.error) == (0, "")
+    assert deleting.rows().get().server_copy == ServerCopy.KEPT
     assert len(deleting.server.flags(deleting.user)) == 1
     assert Ticket.objects.count() == 1
 

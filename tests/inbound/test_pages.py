@@ -43,7 +43,8 @@ def quarantine_row(account):
         Mailbox.objects.filter(pk=mailbox.pk).update(server_messages=uid)
         row = {
             "uid_validity": 1, "uid": uid, "internal_date": timezone.now(), "size": 4_100_000, "raw": raw,
-            "state": State.QUARANTINED, "reason": reason, "subject": subject, "quarantined_at": timezone.now(),
+            "state": State.QUARANTINED, "reason": reason, "subject": subject,
+            "quarantined_at": timezone.now(),
             "from_address": "vertrieb@lager.example",
         }  # fmt: skip
         return IncomingMessage.objects.create(account=account, mailbox=mailbox, **(row | values))

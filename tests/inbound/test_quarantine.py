@@ -26,7 +26,9 @@ def _multipart(depth: int) -> bytes:
 
 
 def _parts(count: int, kind: bytes = b"Content-Type: text/plain\r\n") -> bytes:
-    head = b'From: a@kunde.example\r\nSubject: viele\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    head = (
+        b'From: a@kunde.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n\r\n'
+    )
     return head + (b"--b\r\n" + kind + b"\r\nx\r\n") * count + b"--b--\r\n"
 
 
