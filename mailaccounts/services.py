@@ -118,7 +118,7 @@ def delete_account(*, account: MailAccount, by: AbstractBaseUser) -> None:
     try:
         with transaction.atomic():
             audit.record(action="account.deleted", obj=account, by=by)
-            leases.revoke([account.lease_name])
+            leases.revoke([account.lease_name, account.sending_lease_name])
             account.delete()
     except ProtectedError as error:
         raise AccountInUse(account.email) from error

@@ -22,6 +22,7 @@ class CreateForm(ImapForm):
         label=_("Employees"),
         queryset=Employee.objects.none(),
         required=False,
+        widget=forms.CheckboxSelectMultiple,
         help_text=_("Whose account it is, or who may send from it; nobody chosen: all staff"),
     )
     also_sends = forms.BooleanField(

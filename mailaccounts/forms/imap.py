@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -85,7 +86,8 @@ class ImapForm(forms.ModelForm[ImapSettings]):
         self.owner = owner
         self.user = user
         self.erase_warning = ""
-        instance = getattr(owner, "imap", None) or ImapSettings(account=owner, folders=["INBOX"])
+        # A copy: what was typed and not saved must not show up beside the form as if it were so.
+        instance = copy(getattr(owner, "imap", None)) or ImapSettings(account=owner, folders=["INBOX"])
         self._password_targets = imap_password_targets(instance, getattr(owner, "smtp", None))
         kwargs["initial"] = self._account_initial(instance) | (kwargs.get("initial") or {})
         super().__init__(instance=instance, **kwargs)

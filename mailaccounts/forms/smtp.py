@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,7 @@ class SmtpForm(forms.ModelForm[SmtpSettings]):
         self.owner = owner
         self.user = user
         self.erase_warning = ""
-        instance = getattr(owner, "smtp", None) or SmtpSettings(account=owner)
+        instance = copy(getattr(owner, "smtp", None)) or SmtpSettings(account=owner)
         self._imap = getattr(owner, "imap", None)
         self._borrowed_before = imap_password_targets(self._imap, instance)
         self._own_before = smtp_password_targets(instance)

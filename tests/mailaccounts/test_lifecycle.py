@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from django.db.models import ProtectedError
+from django.test import Client
 from django.urls import reverse
 
 from audit.models import AuditEntry
@@ -149,8 +150,6 @@ def test_w5_writing_by_get_changes_nothing(admin_client, make_account, name, has
 
 @pytest.mark.parametrize(("name", "has_pk"), WRITES)
 def test_w5_writing_needs_the_csrf_token(make_account, mail_administrator, name, has_pk):
-    from django.test import Client
-
     client = Client(enforce_csrf_checks=True)
     client.force_login(mail_administrator)
     assert client.post(_url(name, make_account(), has_pk=has_pk)).status_code == 403

@@ -37,6 +37,7 @@ def test_t7_changing_what_the_password_unlocks_warns_first_and_then_erases(
     first = admin_client.post(url, imap_post(account, **change))
     assert first.status_code == 422
     assert "wird es gelöscht" in first.content.decode()
+    assert first.context["owner"].imap.host == "imap.brandis.example", "the health card tells what is saved"
     assert _password(account) == CANARY
     account.imap.refresh_from_db()
     assert account.imap.host == "imap.brandis.example", "nothing is saved by the warning"
