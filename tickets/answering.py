@@ -135,18 +135,23 @@ def create_ticket(
         message_id=make_message_id(number, message_id_domain(from_address)),
     )
     letter = _compose(draft, by, submission)
-    ticket = Ticket(
-        number=number,
-        subject=storable(subject, 998),
-        state=State.NEW,
-        queue=queue,
-        project=project,
-        customer_id=customer.pk if customer else _customer_of(to),
-        account=account,
-        requester_address=storable(to[0].address, 320) if to else "",
-        requester_name=storable(to[0].name, 200) if to else "",
-    )
+    ticket = _addressed_to(to)
+    ticket.number, ticket.subject, ticket.account = number, storable(subject, 998), account
+    ticket.queue, ticket.project = queue, project
+    if customer:
+        ticket.customer = customer
     return write_once(submission, by, lambda: _begin(ticket, letter, closes=closes)).ticket
+
+
+def _addressed_to(to: Sequence[Mailbox]) -> Ticket:
+    """An unsaved ticket of whoever is written to first, with the customer that address belongs to."""
+    if not to:
+        return Ticket()
+    return Ticket(
+        customer_id=_customer_of(to),
+        requester_address=storable(to[0].address, 320),
+        requester_name=storable(to[0].name, 200),
+    )
 
 
 def message_of(submission: UUID | None, by: AbstractBaseUser) -> TicketMessage | None:

@@ -60,7 +60,7 @@ def test_w8_the_document_brings_a_policy_of_its_own_before_anything_else(html_me
     assert "style=" not in document
 
 
-def test_b21_remote_pictures_are_let_in_only_when_asked_for(html_message):
+def test_t21_remote_pictures_are_let_in_only_when_asked_for(html_message):
     message = html_message(
         '<img src="https://tracker.example/1.gif"><img src="http://tracker.example/2.gif">'
     )
