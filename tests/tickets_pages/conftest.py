@@ -12,10 +12,11 @@ from django.test import Client
 from django.utils import timezone
 
 from archive.services import store_raw
-from mailaccounts.models import MailAccount, SmtpSettings
+from mailaccounts.models import MailAccount, MailAccountEmployee, SmtpSettings
 from mailkit.addresses import Address as Mailbox
 from mailkit.parsing import parse_message
 from masterdata import roles
+from masterdata.models import Address, Employee
 from tickets.importing import IncomingMail, import_batch, plan_batch
 from tickets.models import Queue, Ticket, TicketMessage, TicketOptions
 
@@ -116,6 +117,20 @@ def agent_client(office: Office) -> Client:
 @pytest.fixture
 def stranger_client(office: Office) -> Client:
     return signed_in(office.stranger)
+
+
+def personal_account(owner: User) -> MailAccount:
+    """A personal mailbox of the user, who becomes an employee, with SMTP."""
+    account = MailAccount.objects.create(
+        display_name="Owner", email="owner@brandis.example", kind=MailAccount.Kind.PERSONAL
+    )
+    SmtpSettings.objects.create(
+        account=account, is_enabled=True, host="127.0.0.1", port=2525, security="none", authentication="none"
+    )
+    address = Address.objects.create(number="900", name="Owner", is_employee=True)
+    employee = Employee.objects.create(address=address, user=owner)
+    MailAccountEmployee.objects.create(account=account, employee=employee)
+    return account
 
 
 def signed_in(user: User) -> Client:

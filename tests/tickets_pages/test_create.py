@@ -10,9 +10,9 @@ from django.urls import reverse
 from masterdata import roles
 from masterdata.models import Address, Project
 from outbound.models import OutgoingMessage
-from tests.tickets_pages.conftest import CUSTOMER, SERVICE, signed_in
+from tests.tickets_pages.conftest import CUSTOMER, SERVICE, personal_account, signed_in
 from tests.tickets_pages.pages import elements
-from tickets.models import Ticket
+from tickets.models import Ticket, TicketOptions
 
 pytestmark = pytest.mark.django_db
 URL = "/tickets/new/"
@@ -73,6 +73,18 @@ def test_what_is_missing_is_said_and_nothing_lost(agent_client, data, field, val
 def test_t19_a_foreign_queue_cannot_be_chosen(agent_client, office, data):
     assert agent_client.post(URL, data | {"queue": office.sales.pk}).status_code == 422
     assert not Ticket.objects.exists()
+
+
+def test_the_owner_of_a_mailbox_opens_tickets_in_its_queue(make_user, office, data):
+    owner = make_user(roles.STAFF)
+    account = personal_account(owner)
+    TicketOptions.objects.create(account=account, is_enabled=True, default_queue=office.sales)
+    values = {"queue": office.sales.pk, "from_address": account.email}
+
+    response = signed_in(owner).post(URL, data | values)
+
+    assert response.url == Ticket.objects.get().get_absolute_url()
+    assert signed_in(owner).get(response.url).status_code == 200
 
 
 def test_a_customer_in_the_url_fills_in_the_recipient(agent_client):

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from audit.models import AuditEntry
-from mailaccounts.models import MailAccount, MailAccountEmployee
 from masterdata import roles
-from masterdata.models import Address, Employee
-from tests.tickets_pages.conftest import letter, signed_in
+from tests.tickets_pages.conftest import letter, personal_account, signed_in
 from tests.tickets_pages.mails import with_attachment
 from tickets.models import Attachment, Ticket, TicketMessage, TicketOptions
 
@@ -133,7 +130,7 @@ def test_w1_queues_are_for_mail_administrators(make_user, office, role, status):
 
 def test_the_owner_of_a_personal_mailbox_reads_its_tickets_and_originals(make_user, receive, office):
     owner = make_user(roles.STAFF)
-    account = _personal_account(owner)
+    account = personal_account(owner)
     TicketOptions.objects.create(account=account, is_enabled=True, default_queue=office.sales)
     message = receive(letter(subject="Persönlich"), account=account)
     client = signed_in(owner)
@@ -142,16 +139,6 @@ def test_the_owner_of_a_personal_mailbox_reads_its_tickets_and_originals(make_us
     assert client.get(message.ticket.get_absolute_url()).status_code == 200
     assert "Persönlich" in client.get("/tickets/").content.decode()
     assert client.get(original).content == letter(subject="Persönlich")
-
-
-def _personal_account(owner: User) -> MailAccount:
-    account = MailAccount.objects.create(
-        display_name="Owner", email="owner@brandis.example", kind=MailAccount.Kind.PERSONAL
-    )
-    address = Address.objects.create(number="900", name="Owner", is_employee=True)
-    employee = Employee.objects.create(address=address, user=owner)
-    MailAccountEmployee.objects.create(account=account, employee=employee)
-    return account
 
 
 def test_an_agent_does_not_get_the_original_of_a_company_mailbox(agent_client, ticket):

@@ -15,9 +15,8 @@ from masterdata.models import Address
 from outbound.errors import NoTransport
 from outbound.selectors import senders_for
 from tickets import services
-from tickets.access import works_tickets
+from tickets.access import queues_to_open_in, works_tickets
 from tickets.forms import NewTicketForm
-from tickets.models import Queue
 from tickets.wording import refusal
 from ui.views import PageMixin
 
@@ -42,7 +41,7 @@ class TicketCreatePage(PageMixin):
 
     def get_form(self, **arguments: Any) -> NewTicketForm:
         """The form with the user's senders and queues."""
-        queues = Queue.objects.granted_to(self.user).filter(is_active=True)
+        queues = queues_to_open_in(self.user)
         return NewTicketForm(senders=senders_for(self.user), queues=queues, **arguments)
 
     def get(self, _request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
