@@ -84,7 +84,8 @@ class _StartTest(AdministratorPage):
         """Show the test that was started."""
         if not self.request.headers.get("HX-Request"):
             return redirect("mailaccounts:test", uuid=test.uuid)
-        return self.render(**test_context(test, self.request.POST))
+        test.refresh_from_db()
+        return self.render(is_fragment=True, **test_context(test, self.request.POST))
 
     def find_account(self) -> MailAccount | None:
         """The account of the URL; None while it is being created."""
