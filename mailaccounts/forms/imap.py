@@ -58,6 +58,7 @@ class ImapForm(forms.ModelForm[ImapSettings]):
         help_text=_("E-mails in these folders become tickets; one folder a line"),
     )
     poll_seconds = forms.TypedChoiceField(label=_("Polling interval"), coerce=int)
+    sent_folder = ConditionalField(label=_("Folder for sent e-mails"), max_length=255)
     confirm_erase = forms.BooleanField(label=_("Save anyway and erase the stored password"), required=False)
 
     class Meta:
@@ -74,7 +75,6 @@ class ImapForm(forms.ModelForm[ImapSettings]):
         )
         labels = {
             "copies_sent": _("Keep sent e-mails on the server"),
-            "sent_folder": _("Folder for sent e-mails"),
         }
         help_texts = {
             "copies_sent": _("Each e-mail sent is put into this folder on the server, marked as read.")
