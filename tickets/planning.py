@@ -154,12 +154,13 @@ def _entry(mail: IncomingMail, placement: Placement, marks: list[str], context: 
 
 
 def _marks(mail: IncomingMail, placement: Placement, own: frozenset[str]) -> list[str]:
+    is_bounce = mail.is_bounce or mail.bounce_of is not None
     found: list[str] = [*mail.marks, *placement.marks]
     found += [_DEFECT_MARKS[code] for code in mail.parsed.defects if code in _DEFECT_MARKS]
     facts = {
-        Mark.INVALID_SENDER: mail.sender is None and not mail.is_bounce,
-        Mark.BOUNCE: mail.is_bounce,
-        Mark.AUTOMATIC: not mail.is_bounce and is_auto_reply(mail.parsed),
+        Mark.INVALID_SENDER: mail.sender is None and not is_bounce,
+        Mark.BOUNCE: is_bounce,
+        Mark.AUTOMATIC: not is_bounce and is_auto_reply(mail.parsed),
         Mark.OWN_ADDRESS_AS_SENDER: mail.sender_key in own,
         Mark.OWN_ADDRESS_AS_NAME: _imitates(mail, own),
         Mark.REPLY_TO_ELSEWHERE: _answers_go_elsewhere(mail),

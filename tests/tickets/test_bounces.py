@@ -32,6 +32,7 @@ def test_r28_the_bounce_of_an_answer_joins_its_ticket_and_reopens_it(import_mail
     message = import_mail(_bounce(incoming, bounce_of=answer.outgoing))
     ticket.refresh_from_db()
     assert (message.ticket, message.kind) == (ticket, TicketMessage.Kind.BOUNCE)
+    assert message.marks == [Mark.BOUNCE]
     assert (ticket.state, ticket.closed_at) == (State.OPEN, None)
     assert ticket.events.get(code=Event.BOUNCED).data == {"outgoing": answer.outgoing_id}
     assert ticket.events.filter(code=Event.STATE_CHANGED).last().data["cause"] == "bounce"
