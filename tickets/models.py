@@ -162,7 +162,7 @@ class Ticket(models.Model):
             models.Index(fields=["queue", "state", "-last_message_at", "-id"], name="ticket_by_queue"),
             models.Index(fields=["assignee", "state", "-last_message_at", "-id"], name="ticket_by_assignee"),
             models.Index(fields=["customer", "-last_message_at"], name="ticket_by_customer"),
-            # The few open ones among all that were closed over the years: what every list and count starts from.
+            # The few open ones among all closed over the years: what every list and count starts from.
             models.Index(
                 fields=["-last_message_at", "-id"],
                 name="ticket_open",
