@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import Group
 
 from mailaccounts.models import ImapSettings, MailAccount, SmtpSettings
 from mailkit.addresses import Address
-from masterdata import roles
 from outbound.drafts import Draft
 from outbound.models import OutgoingMessage
 
@@ -61,12 +59,3 @@ def draft(**fields) -> Draft:
             **fields,
         }
     )
-
-
-@pytest.fixture(autouse=True)
-def role_groups(request):
-    """The roles; tests that commit flush the rows of migrations."""
-    if request.node.get_closest_marker("django_db"):
-        request.getfixturevalue("db")
-        for name in roles.LABELS:
-            Group.objects.get_or_create(name=name)

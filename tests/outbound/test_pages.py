@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.core.cache import cache
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -20,6 +21,7 @@ from masterdata.models import Employee
 from outbound import services, throttling
 from outbound.models import DeliveryAttempt, OutgoingMessage, Recipient
 from tests.outbound.conftest import draft
+from tickets.models import Queue, Ticket, TicketMessage
 
 pytestmark = pytest.mark.django_db
 
@@ -414,3 +416,29 @@ def test_w5_a_get_changes_nothing(queue, agent, sign_in, name):
     page(sign_in(agent).get(url(name, row)))
     assert OutgoingMessage.objects.values().get(pk=row.pk) == before
     assert OutgoingMessage.objects.count() == 1
+
+
+def test_a_mail_links_to_what_it_belongs_to_as_far_as_the_user_may_see_it(
+    queue, agent, mail_administrator, sign_in, monkeypatch
+):
+    """Rooms above take part by ``visible_to`` and ``get_absolute_url``; this one does not import them."""
+
+    class Visible(QuerySet):
+        def visible_to(self, user):
+            return self.filter(ticket__in=Ticket.objects.visible_to(user))
+
+    manager = Visible.as_manager()
+    manager.model = TicketMessage
+    monkeypatch.setattr(TicketMessage, "objects", manager)
+    monkeypatch.setattr(TicketMessage, "get_absolute_url", lambda self: f"/t/{self.ticket_id}", raising=False)
+    row, now = queue(), timezone.now()
+    ticket = Ticket.objects.create(
+        number="20261124-00042",
+        queue=Queue.objects.create(name="Service"),
+        created_at=now,
+        last_message_at=now,
+    )
+    ticket.queue.agents.add(agent)
+    TicketMessage.objects.create(ticket=ticket, kind="outgoing", at=now, outgoing=row)
+    assert f'href="/t/{ticket.pk}"' in page(sign_in(agent).get(url("message", row)))
+    assert f'href="/t/{ticket.pk}"' not in page(sign_in(mail_administrator).get(url("message", row)))
