@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from django.db.models import Q
+from django.db.models import Max, Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -123,6 +123,12 @@ def read_conversation(
     merged: list[MessageEntry | EventLine] = [*entries, *lines]
     merged.sort(key=lambda entry: entry.at)
     return Conversation(merged, earlier, [wording.event_line(event) for event in events[-HISTORY_LINES:]])
+
+
+def fingerprint(ticket: Ticket) -> tuple[object, ...]:
+    """Where one mail is all there is, what the head of the page says need not stand on it again."""
+    messages = ticket.messages.order_by("pk").values_list("pk", "outgoing__state", "outgoing__bounced_at")
+    return (list(messages), ticket.events.aggregate(last=Max("pk"))["last"])
 
 
 def _say_once(ticket: Ticket, entries: Sequence[MessageEntry]) -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.http.response import HttpResponseBase
 
 from tickets.views.base import ConversationMixin
-from ui.conditional import not_modified_or
 
 
 class TicketPage(ConversationMixin):
@@ -25,5 +24,7 @@ class LogFragment(ConversationMixin):
     def get(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
         """The page that asks has been recorded as read already, so this is not recorded again."""
         ticket = self.find_ticket()
-        html, _etag = self.render_log(ticket, self.read_log(ticket))
-        return not_modified_or(request, HttpResponse(html))
+        etag = self.log_etag(ticket)
+        if request.headers.get("If-None-Match") == etag:
+            return HttpResponseNotModified(headers={"ETag": etag})
+        return HttpResponse(self.draw_log(ticket, self.read_log(ticket)), headers={"ETag": etag})
