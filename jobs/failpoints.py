@@ -1,7 +1,7 @@
 """Places where a test kills this process, to prove what a crash there leaves behind.
 
-``FAILPOINT=after_commit`` in the environment makes the process die at that place as by ``kill -9``. Without the
-variable, and outside ``DEBUG`` and tests, nothing happens.
+``FAILPOINT=after_commit`` in the environment makes the process die at that place as by ``kill -9``. Without
+the variable, and outside ``DEBUG`` and tests, nothing happens.
 """
 
 from __future__ import annotations
