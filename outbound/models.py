@@ -44,7 +44,7 @@ class OutgoingMessage(models.Model):
 
     class State(models.TextChoices):
         QUEUED = "queued", _("Waiting")
-        SENDING = "sending", _("Sending")
+        SENDING = "sending", _("Being sent")
         DOT_SENT = "dot_sent", _("Handed over, reply pending")
         SENT = "sent", _("Sent")
         FAILED = "failed", _("Failed")

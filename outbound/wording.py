@@ -30,8 +30,8 @@ TONES: dict[str, str] = {
 }
 LABELS: dict[str, str | Promise] = {
     State.QUEUED: _("Waiting"),
-    State.SENDING: _("Sending"),
-    State.DOT_SENT: _("Sending"),
+    State.SENDING: _("Being sent"),
+    State.DOT_SENT: _("Being sent"),
     State.SENT: _("Delivered"),
     State.FAILED: _("Failed"),
     State.CANCELLED: _("Cancelled"),

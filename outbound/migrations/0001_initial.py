@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                 ('envelope_sender', models.CharField(blank=True, max_length=320)),
                 ('subject', models.CharField(blank=True, max_length=998)),
                 ('message_id', models.CharField(db_index=True, max_length=255)),
-                ('state', models.CharField(choices=[('queued', 'Waiting'), ('sending', 'Sending'), ('dot_sent', 'Handed over, reply pending'), ('sent', 'Sent'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('uncertain', 'Delivery uncertain')], default='queued', max_length=10)),
+                ('state', models.CharField(choices=[('queued', 'Waiting'), ('sending', 'Being sent'), ('dot_sent', 'Handed over, reply pending'), ('sent', 'Sent'), ('failed', 'Failed'), ('cancelled', 'Cancelled'), ('uncertain', 'Delivery uncertain')], default='queued', max_length=10)),
                 ('next_attempt_at', models.DateTimeField()),
                 ('give_up_at', models.DateTimeField()),
                 ('inflight_since', models.DateTimeField(null=True)),
