@@ -126,7 +126,7 @@ def read_conversation(
 
 
 def fingerprint(ticket: Ticket) -> tuple[object, ...]:
-    """Where one mail is all there is, what the head of the page says need not stand on it again."""
+    """What changes whenever the log does: messages, the fate of sent ones, the last event. Two queries."""
     messages = ticket.messages.order_by("pk").values_list("pk", "outgoing__state", "outgoing__bounced_at")
     return (list(messages), ticket.events.aggregate(last=Max("pk"))["last"])
 
