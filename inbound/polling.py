@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
@@ -192,7 +193,20 @@ def _finish_stored(visit: Visit, mailbox: Mailbox) -> None:
 
 def _fetch_seen(visit: Visit, session: ImapSession, mailbox: Mailbox) -> None:
     while not visit.is_over() and (rows := fetching.next_batch(visit, mailbox)):
-        _take(visit, fetching.fetch(visit, session, rows))
+        with _garbage_kept():
+            _take(visit, fetching.fetch(visit, session, rows))
+
+
+@contextmanager
+def _garbage_kept() -> Iterator[None]:
+    """No collecting during a batch: its garbage is bounded, the collector costs a sixth of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _take(visit: Visit, mails: Sequence[fetching.FetchedMail]) -> None:
