@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from archive.models import RawMail
+from jobs.inserting import insert_rows
 
 
 def store_raw(contents: Iterable[bytes]) -> dict[bytes, RawMail]:
@@ -25,7 +26,7 @@ def store_raw(contents: Iterable[bytes]) -> dict[bytes, RawMail]:
         if digest not in known
     ]
     if missing:
-        RawMail.objects.bulk_create(missing, ignore_conflicts=True)
+        insert_rows(missing, ignore_conflicts=True)
         known = _rows(by_digest)
     return known
 
