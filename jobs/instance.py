@@ -17,7 +17,9 @@ def fingerprint() -> str:
     database = settings.DATABASES["default"]
     host = database.get("HOST") or "local"
     port = database.get("PORT") or ""
-    return f"{settings.INSTANCE_NAME}|{database['ENGINE'].rsplit('.', 1)[-1]}|{host}:{port}/{database['NAME']}"
+    return (
+        f"{settings.INSTANCE_NAME}|{database['ENGINE'].rsplit('.', 1)[-1]}|{host}:{port}/{database['NAME']}"
+    )
 
 
 def confirmed_fingerprint() -> str | None:

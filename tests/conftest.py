@@ -20,7 +20,9 @@ def make_user(db):
         nonlocal count
         count += 1
         name = username or f"{(role_names or ('user',))[0]}{count}"
-        user = User.objects.create_user(name, f"{name}@erp.example", "test-password-123", is_superuser=superuser)
+        user = User.objects.create_user(
+            name, f"{name}@erp.example", "test-password-123", is_superuser=superuser
+        )
         # Made by a migration, but a test that empties the database (transaction=True) takes the roles with it.
         user.groups.set(Group.objects.get_or_create(name=role)[0] for role in role_names)
         return user

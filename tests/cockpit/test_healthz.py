@@ -61,7 +61,13 @@ def test_the_ledger_is_counted_by_outcome(client, original):
     states = ["imported", "imported", "duplicate", "excluded", "bounce", "quarantined", "seen"]
     for uid, state in enumerate(states, start=1):
         IncomingMessage.objects.create(
-            account=account, mailbox=mailbox, uid_validity=1, uid=uid, internal_date=timezone.now(), size=1, state=state
+            account=account,
+            mailbox=mailbox,
+            uid_validity=1,
+            uid=uid,
+            internal_date=timezone.now(),
+            size=1,
+            state=state,
         )
     ledger = client.get("/healthz").json()["ledger"]
     assert ledger == {"imported": 2, "duplicate": 1, "excluded": 1, "bounce": 1, "quarantined": 1}

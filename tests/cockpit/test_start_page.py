@@ -41,7 +41,9 @@ def test_first_steps_guide_the_administrator_until_done(client, mail_administrat
 
 def test_only_administrators_see_failing_accounts(client, mail_administrator, agent):
     account = MailAccount.objects.create(display_name="Buchhaltung", email="b@erp.example")
-    AccountHealth.objects.create(account=account, error_code="authentication_failed", failing_since=timezone.now())
+    AccountHealth.objects.create(
+        account=account, error_code="authentication_failed", failing_since=timezone.now()
+    )
     client.force_login(mail_administrator)
     assert "Buchhaltung" in client.get("/").content.decode()
     client.force_login(agent)
