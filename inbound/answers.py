@@ -12,11 +12,11 @@ from inbound import autoreply_text, autoresponder
 from inbound.autoresponder import Facts, Rules
 from inbound.days import berlin_day
 from inbound.judging import Verdict, is_from_contact_form
+from inbound.loops import loop_mark
 from inbound.models import AutoReply, AutoresponderOptions
 from inbound.visit import Visit
 from jobs.inserting import insert_rows
 from mailkit.addresses import Address
-from mailkit.autosubmitted import LOOP_MARK
 from mailkit.defects import Defect
 from mailkit.errors import MailError
 from mailkit.parsing import ParsedMessage
@@ -203,7 +203,7 @@ def _draft(options: AutoresponderOptions, answer: Answer, number: str, sender: s
         headers={
             "Auto-Submitted": "auto-replied",
             "X-Auto-Response-Suppress": "All",
-            "X-Loop": LOOP_MARK,
+            "X-Loop": loop_mark(),
         },
         envelope_sender="",
     )

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from inbound.exclusion import exclusion
 from inbound.fetching import FetchedMail
+from inbound.loops import loop_mark
 from inbound.models import IncomingMessage
 from inbound.reasons import Reason
 from inbound.visit import Visit
@@ -127,7 +128,7 @@ def _read(visit: Visit, verdict: Verdict, content: bytes) -> None:
 def _judge_parsed(visit: Visit, verdict: Verdict, parsed: ParsedMessage) -> None:
     verdict.bounce = parse_bounce(parsed)
     is_wanted = verdict.row.reason == Reason.READ_ANYWAY
-    if verdict.bounce is None and is_looping(parsed) and not is_wanted:
+    if verdict.bounce is None and is_looping(parsed, loop_mark()) and not is_wanted:
         verdict.settle(State.QUARANTINED, Reason.LOOP)
         return
     original = message_by_ids(verdict.bounce.original_message_ids) if verdict.bounce else None

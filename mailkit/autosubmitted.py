@@ -9,8 +9,6 @@ from typing import Final
 from mailkit.defects import Defect
 from mailkit.parsing import ParsedMessage
 
-LOOP_MARK: Final = "erp-mail"
-"""What our own automatic mail says in ``X-Loop``."""
 MAX_RECEIVED: Final = 30
 """Hops after which a message is taken to run in circles (honest mail has about five)."""
 
@@ -66,10 +64,10 @@ def is_auto_reply(parsed: ParsedMessage) -> bool:
     return bool(_AUTO_SUBJECT.match(parsed.subject))
 
 
-def is_looping(parsed: ParsedMessage) -> bool:
-    """Return whether the message has been here before: more than 30 hops, or it carries our own mark."""
+def is_looping(parsed: ParsedMessage, own_mark: str) -> bool:
+    """Return whether the message has been here before: more than 30 hops, or X-Loop holds ``own_mark``."""
     marks = parsed.headers.all("x-loop")
-    return parsed.headers.count("received") > MAX_RECEIVED or any(LOOP_MARK in mark for mark in marks)
+    return _has_too_many_hops(parsed) or any(own_mark in mark for mark in marks)
 
 
 def is_system_address(address: str) -> bool:
@@ -86,6 +84,10 @@ def autoreply_suppression_reason(parsed: ParsedMessage) -> str | None:
     add to it. Own addresses, counters and authentication results are the caller's to judge.
     """
     return next((code for code, applies in _REASONS if applies(parsed)), None)
+
+
+def _has_too_many_hops(parsed: ParsedMessage) -> bool:
+    return parsed.headers.count("received") > MAX_RECEIVED
 
 
 def _first_word(parsed: ParsedMessage, name: str) -> str:
@@ -142,7 +144,7 @@ def _is_from_system(parsed: ParsedMessage) -> bool:
 
 
 _REASONS: Final[tuple[tuple[str, Callable[[ParsedMessage], bool]], ...]] = (
-    ("loop", lambda parsed: is_looping(parsed) or "x-loop" in parsed.headers),
+    ("loop", lambda parsed: _has_too_many_hops(parsed) or "x-loop" in parsed.headers),
     ("report", _is_report),
     ("auto-submitted", _is_auto_submitted),
     ("null-return-path", _has_null_return_path),

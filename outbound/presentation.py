@@ -197,9 +197,9 @@ def belongings(message: OutgoingMessage, user: AbstractBaseUser | AnonymousUser)
     """
     found = []
     for relation in message._meta.related_objects:  # noqa: SLF001  # Django documents it as public
-        rows = getattr(relation.related_model, "objects", None)
-        visible = getattr(rows.all(), "visible_to", None) if rows else None
-        if visible and relation.related_model is not OutgoingMessage:
+        model = relation.related_model
+        visible = getattr(model._default_manager.all(), "visible_to", None)  # noqa: SLF001  # documented, too
+        if visible and model is not OutgoingMessage and hasattr(model, "get_absolute_url"):
             related = visible(user).filter(**{relation.field.name: message})
             found += [(str(one), one.get_absolute_url()) for one in related[:5]]
     return found

@@ -193,6 +193,14 @@ class Participant(models.Model):
         return self.address
 
 
+class TicketMessageQuerySet(models.QuerySet["TicketMessage"]):
+    """Chainable filters."""
+
+    def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> TicketMessageQuerySet:
+        """Messages of tickets the user may read."""
+        return self.filter(ticket__in=Ticket.objects.visible_to(user))
+
+
 class TicketMessage(models.Model):
     """One entry of the conversation: mail in, mail out, automatic answer, or an internal note."""
 
@@ -235,6 +243,8 @@ class TicketMessage(models.Model):
     # Token of the form that wrote the message: a form sent twice (double click, lost reply) counts once.
     submission = models.UUIDField(null=True, unique=True, editable=False)
 
+    objects = TicketMessageQuerySet.as_manager()
+
     class Meta:
         indexes = [
             models.Index(fields=["ticket", "at", "id"], name="message_in_ticket"),
@@ -243,7 +253,11 @@ class TicketMessage(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.pk}"
+        return f"#{self.ticket.number} {self.ticket.subject}"
+
+    def get_absolute_url(self) -> str:
+        """Its place in the conversation."""
+        return f"{self.ticket.get_absolute_url()}#m{self.pk}"
 
     @property
     def is_empty(self) -> bool:

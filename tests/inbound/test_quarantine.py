@@ -5,6 +5,7 @@ from django.db import OperationalError
 
 from audit.models import AuditEntry
 from inbound import pipeline, quarantine
+from inbound.loops import loop_mark
 from inbound.models import IncomingMessage
 from inbound.quarantine import QuarantineError
 from tests.inbound.conftest import State, mail
@@ -39,7 +40,7 @@ BAD = {
     "b8": (_parts(20_000), "too-many-parts"),
     "b57": (_parts(1_000, b"Content-Disposition: attachment; filename=a.bin\r\n"), "too-many-attachments"),
     "b83-received": (mail(headers=(("Received", "from x by y"),) * 31), "loop"),
-    "b83-x-loop": (mail(headers=(("X-Loop", "erp-mail"),)), "loop"),
+    "b83-x-loop": (mail(headers=(("X-Loop", loop_mark()),)), "loop"),
 }
 
 

@@ -188,9 +188,10 @@ def test_generated_mail_and_reports_are_no_auto_replies():
 
 
 def test_b83_looping_mail():
-    assert is_looping(parsed_mail("b83-31-hops"))
-    assert is_looping(parsed_mail("b83-x-loop"))
-    assert not is_looping(message(*[f"Received: {n}" for n in range(30)]))
+    assert is_looping(parsed_mail("b83-31-hops"), "erp-mail")
+    assert is_looping(parsed_mail("b83-x-loop"), "erp-mail")
+    assert not is_looping(parsed_mail("b83-x-loop"), "another-installation")
+    assert not is_looping(message(*[f"Received: {n}" for n in range(30)]), "erp-mail")
     foreign = message("X-Loop: andere@liste.example")
-    assert not is_looping(foreign)
+    assert not is_looping(foreign, "erp-mail")
     assert autoreply_suppression_reason(foreign) == "loop"

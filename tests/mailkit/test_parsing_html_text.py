@@ -40,7 +40,7 @@ def test_html_to_text(html, text):
 @pytest.mark.parametrize(
     "html", ["<div>" * 300_000 + "Ende", "<" * 3_000_000, "<b><p>" * 100_000 + "Ende", "<a href=x>" * 100_000]
 )
-def test_b07_b26_monsters_take_bounded_time(html):
+def test_b7_b26_monsters_take_bounded_time(html):
     started = time.perf_counter()
     html_to_text(html)
     assert time.perf_counter() - started < 8
