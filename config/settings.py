@@ -140,7 +140,7 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_COOLOFF_TIME = "masterdata.login.lockout_delay"
 AXES_RESET_ON_SUCCESS = True
 AXES_USERNAME_CALLABLE = "masterdata.login.counted_name"
-# The log of failures tells how many lockouts there were; attempts during a lockout neither count nor prolong it.
+# The log of failures tells how many lockouts there were; attempts during one neither count nor prolong it.
 AXES_ENABLE_ACCESS_FAILURE_LOG = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_LOCKOUT_CALLABLE = "masterdata.login.locked_out"
@@ -151,8 +151,8 @@ AXES_VERBOSE = False
 SECURE_SSL_REDIRECT = HTTPS and env.bool("SSL_REDIRECT", default=True)
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
-# Not "no-referrer": under it browsers send "Origin: null" with every form, which the CSRF check rightly refuses.
-# Towards other sites both say nothing.
+# Not "no-referrer": under it browsers send "Origin: null" with every form, and the CSRF check rightly refuses
+# that. Towards other sites both say nothing.
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 if BEHIND_PROXY:

@@ -1,7 +1,7 @@
 """Leases with fencing: one holder at a time, and a holder that overslept is refused at commit (R9, R10).
 
-Every statement is one conditional UPDATE with the database's clock, so it works alike on PostgreSQL and SQLite
-and needs no lock of its own.
+Every statement is one conditional UPDATE with the database's clock, so it works alike on PostgreSQL and
+SQLite and needs no lock of its own.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ logger = logging.getLogger(__name__)
 
 
 def wake(task: Task[..., object], *ids: int | str) -> None:
-    """Send ``task`` to the broker; a broker that is down is logged, not raised: beat finds the work anyway."""
+    """Send ``task`` to the broker; a broker that is down is logged, not raised: beat finds it."""
     try:
         task.apply_async(args=ids, retry=False)
     except (OperationalError, OSError) as error:

@@ -23,7 +23,7 @@ def make_user(db):
         user = User.objects.create_user(
             name, f"{name}@erp.example", "test-password-123", is_superuser=superuser
         )
-        # Made by a migration, but a test that empties the database (transaction=True) takes the roles with it.
+        # Made by a migration, but a test that empties the database (transaction=True) takes roles along.
         user.groups.set(Group.objects.get_or_create(name=role)[0] for role in role_names)
         return user
 

@@ -20,8 +20,8 @@ from tickets.models import Queue, TicketOptions
 
 OWN_DOMAIN = "@brandis.example"
 IMAP_OFFSET, SMTP_OFFSET = 143, 25
-PASSWORD = "demo-brandis-2026"  # printed on the screen, good on loopback only
-MAIL_PASSWORD = "demo-postfach"  # as above
+PASSWORD = "demo-brandis-2026"  # noqa: S105  # printed on the screen, good on loopback only
+MAIL_PASSWORD = "demo-postfach"  # noqa: S105  # as above
 SPARE_MAILBOX = "buchhaltung@brandis.example"
 
 

@@ -26,7 +26,7 @@ class Delivery:
     def __init__(self, mailboxes: DemoMailboxes) -> None:
         self.mailboxes = mailboxes
 
-    async def handle_RCPT(  # aiosmtpd's name
+    async def handle_RCPT(  # noqa: N802  # aiosmtpd's name
         self, _server: Any, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         """Accept mailboxes of the demo only."""
@@ -35,7 +35,7 @@ class Delivery:
         envelope.rcpt_tos.append(address)
         return "250 2.1.5 OK"
 
-    async def handle_DATA(self, _server: Any, session: Session, envelope: Envelope) -> str:
+    async def handle_DATA(self, _server: Any, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Deliver to every accepted recipient."""
         sender = f"Return-Path: <{envelope.mail_from or ''}>\r\n".encode()
         for address in envelope.rcpt_tos:
@@ -63,7 +63,7 @@ class DemoMailServer:
         self.mailboxes.create(self.passwords)
         self._smtp = self._smtp_controller()
         self._smtp.start()
-        self._imap = subprocess.Popen(  # our own module with our own arguments
+        self._imap = subprocess.Popen(  # noqa: S603  # our own module with our own arguments
             [
                 sys.executable,
                 "-m",

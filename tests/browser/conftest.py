@@ -16,7 +16,7 @@ ARGUMENTS = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for the tests of a module. Not longer: while Playwright's loop runs, Django refuses the ORM."""
+    """One browser a module. Not longer: while Playwright's loop runs, Django refuses the ORM."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium

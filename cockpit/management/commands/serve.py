@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -37,20 +39,17 @@ class Command(BaseCommand):
         process.stop()
 
 
-class stopped_by_signal:  # reads as the context manager it is
-    """Context that turns SIGINT and SIGTERM into an event."""
+@contextmanager
+def stopped_by_signal() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set, while the context lasts."""
+    stopped = threading.Event()
 
-    def __enter__(self) -> threading.Event:
-        self.event = threading.Event()
-        self.previous = {
-            number: signal.signal(number, self.note) for number in (signal.SIGINT, signal.SIGTERM)
-        }
-        return self.event
+    def note(_number: int, _frame: FrameType | None) -> None:
+        stopped.set()
 
-    def note(self, _number: int, _frame: FrameType | None) -> None:
-        """Remember the wish."""
-        self.event.set()
-
-    def __exit__(self, *_exc: object) -> None:
-        for number, handler in self.previous.items():
+    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in previous.items():
             signal.signal(number, handler)
