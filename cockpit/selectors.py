@@ -64,7 +64,7 @@ def ticket_tiles(user: User) -> list[Tile]:
     mine = Ticket.objects.visible_to(user).open()
     url = reverse("tickets:list")
     return [
-        Tile(mine.filter(assignee=user).count(), _("My open tickets"), f"{url}?assignee=me"),
+        Tile(mine.filter(assignee=user).count(), _("Open tickets of mine"), f"{url}?assignee=me"),
         Tile(mine.filter(assignee=None).count(), _("Not assigned"), f"{url}?assignee=nobody"),
     ]
 

@@ -9,7 +9,7 @@ from django.utils.crypto import salted_hmac
 
 
 def loop_mark() -> str:
-    """Value of our X-Loop field: this installation's own, so that nobody else's answers are taken for ours."""
+    """Value of our X-Loop field: this installation's own, so that others' answers are not taken for ours."""
     return _mark(settings.SECRET_KEY)
 
 

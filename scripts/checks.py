@@ -43,6 +43,7 @@ def translations_are_complete() -> bool:
         print("gettext is missing. Install it with: sudo apt-get install gettext", file=sys.stderr)
         return False
     problems: list[str] = []
+    german: dict[tuple[str | None, str], str] = {}
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name)
         tracked = subprocess.run(
@@ -54,6 +55,7 @@ def translations_are_complete() -> bool:
                 shutil.copy(ROOT / file, copy / file)
         for room, catalogue in collect(copy).items():
             problems += [f"{room or 'project'}: {text}" for text in catalogue_problems(room, catalogue)]
+            problems += clashes(room, catalogue, german)
     print("\n".join(problems) or "Translations are complete.")
     return not problems
 
@@ -69,6 +71,16 @@ def catalogue_problems(room: str, fresh: polib.POFile) -> list[str]:
     )
     stale = [e.msgid for e in fresh.translated_entries() if (e.msgctxt, e.msgid, e.msgstr) not in known]
     return [*found, *(f"{compiled.name} is not current: {text!r}; run 'make messages'" for text in stale[:3])]
+
+
+def clashes(room: str, fresh: polib.POFile, german: dict[tuple[str | None, str], str]) -> list[str]:
+    """Texts that another room translates differently: Django merges catalogues, so only one of them would show."""
+    found = []
+    for entry in fresh.translated_entries():
+        known = german.setdefault((entry.msgctxt, entry.msgid), entry.msgstr)
+        if known != entry.msgstr:
+            found.append(f"{room or 'project'}: {entry.msgid!r} is {known!r} elsewhere and {entry.msgstr!r} here")
+    return found
 
 
 CHECKS = {

@@ -145,7 +145,7 @@ class TicketOptionsForm(forms.ModelForm[TicketOptions]):
             project.queryset = Project.objects.filter(
                 Q(is_active=True) | Q(pk=self.instance.default_project_id)
             )
-            project.empty_label = _("none")
+            project.empty_label = _("no project")
 
     def _drop(self, *names: str) -> None:
         for name in names:
