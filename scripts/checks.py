@@ -74,12 +74,14 @@ def catalogue_problems(room: str, fresh: polib.POFile) -> list[str]:
 
 
 def clashes(room: str, fresh: polib.POFile, german: dict[tuple[str | None, str], str]) -> list[str]:
-    """Texts that another room translates differently: Django merges catalogues, so only one of them would show."""
+    """Texts that another room translates differently: Django merges catalogues, so one never shows."""
     found = []
     for entry in fresh.translated_entries():
         known = german.setdefault((entry.msgctxt, entry.msgid), entry.msgstr)
         if known != entry.msgstr:
-            found.append(f"{room or 'project'}: {entry.msgid!r} is {known!r} elsewhere and {entry.msgstr!r} here")
+            found.append(
+                f"{room or 'project'}: {entry.msgid!r} is {known!r} elsewhere, {entry.msgstr!r} here"
+            )
     return found
 
 

@@ -11,6 +11,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from cockpit.demo.certificates import ensure_certificates  # noqa: E402  # the repository is not installed
+
 # As in cockpit.demo.company, which cannot be imported before the environment stands.
 IMAP_OFFSET, SMTP_OFFSET = 143, 25
 
@@ -25,6 +29,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = options.folder.resolve()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ensure_certificates(folder)
     os.environ.update(environment(folder, options.port))
     os.execv(sys.executable, [sys.executable, str(ROOT / "manage.py"), "demo", "--port", str(options.port)])  # noqa: S606  # our own command
 
@@ -32,6 +37,7 @@ def main() -> None:
 def environment(folder: Path, port: int) -> dict[str, str]:
     """Settings of the demo: SQLite, the in-memory broker, loopback with the demo's own authority."""
     return {
+        "DJANGO_SETTINGS_MODULE": "config.settings",
         "ENV_FILE": "/nonexistent",
         "DATABASE_URL": f"sqlite:///{folder / 'erp.sqlite3'}",
         "CELERY_BROKER_URL": "memory://localhost/",

@@ -14,7 +14,6 @@ from typing import Any, Self
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
 
-from cockpit.demo.certificates import ensure_certificates
 from cockpit.demo.mailboxes import DemoMailboxes
 
 START_SECONDS = 20.0
@@ -48,7 +47,10 @@ class Delivery:
 
 
 class DemoMailServer:
-    """Context manager: both servers run inside, on 127.0.0.1, and end with it."""
+    """Context manager: both servers run inside, on 127.0.0.1, and end with it.
+
+    ``folder`` holds the certificates (:func:`cockpit.demo.certificates.ensure_certificates`).
+    """
 
     def __init__(self, folder: Path, *, imap_port: int, smtp_port: int, passwords: dict[str, str]) -> None:
         self.folder = folder
@@ -59,7 +61,6 @@ class DemoMailServer:
 
     def __enter__(self) -> Self:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        ensure_certificates(self.folder)
         self.mailboxes.create(self.passwords)
         self._smtp = self._smtp_controller()
         self._smtp.start()

@@ -49,7 +49,10 @@ def running_demo(folder: Path) -> Iterator[RunningDemo]:
     port = free_base_port()
     log = (folder.parent / f"{folder.name}.log").open("ab")
     command = [sys.executable, "scripts/demo.py", "--port", str(port), "--folder", str(folder)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+    environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=log, stderr=log, start_new_session=True
+    )
     demo = RunningDemo(f"http://127.0.0.1:{port}", port, folder, process)
     try:
         wait_until_served(demo)

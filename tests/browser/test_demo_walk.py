@@ -87,7 +87,7 @@ def switch_on_sending(page: Page, demo: RunningDemo) -> None:
     page.click("#section-form button.btn-primary[type=submit]")
     expect(page.locator(".callout[data-tone=ok]")).to_be_visible()
     page.click("button[hx-post$='/test-mail/']")
-    expect(page.locator("#test-steps .steps > li[data-tone=ok]")).to_have_count(5, timeout=ARRIVAL_MS)
+    expect(page.locator("#test-steps .steps > li[data-tone=ok]")).to_have_count(6, timeout=ARRIVAL_MS)
 
 
 def switch_on_tickets(page: Page) -> None:
