@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 WEB_THREADS = 8
 WORKER_THREADS = 4
+REQUEST_SECONDS = 5
 STOP_SECONDS = 30.0
 
 
@@ -40,23 +41,27 @@ class OneProcess:
             quiet=True,
         )
         self._beat = beat.Service(current_app, max_interval=1, scheduler_cls=beat.Scheduler)
-        self._threads: list[threading.Thread] = []
+        self._web_thread = thread("web", self._server.run)
+        self._worker_thread = thread("worker", self._worker.start)
+        self._beat_thread = thread("beat", lambda: self._beat.start(embedded_process=False))
 
     def start(self) -> None:
         """Start the three threads; a taken port has raised OSError at construction."""
-        self._run("web", self._server.run)
-        self._run("worker", self._worker.start)
-        self._run("beat", lambda: self._beat.start(embedded_process=False))
+        self._web_thread.start()
+        self._worker_thread.start()
+        self._beat_thread.start()
 
     def stop(self) -> None:
         """Take no new work, let running tasks end, close the port."""
         self._beat.stop(wait=False)
         self._server.close()
+        # Requests in hand end; the loop itself would go on for as long as a browser keeps its connection.
+        self._server.task_dispatcher.shutdown(timeout=REQUEST_SECONDS)
         self._worker.stop(exitcode=0)
-        for thread in self._threads:
-            thread.join(STOP_SECONDS)
+        for running in (self._worker_thread, self._beat_thread):
+            running.join(STOP_SECONDS)
 
-    def _run(self, name: str, target: Callable[[], object]) -> None:
-        thread = threading.Thread(target=target, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+
+def thread(name: str, target: Callable[[], object]) -> threading.Thread:
+    """A thread that does not keep the process from ending."""
+    return threading.Thread(target=target, name=name, daemon=True)

@@ -13,10 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from cockpit.demo.cast import IMAP_OFFSET, SMTP_OFFSET  # noqa: E402  # the repository is not installed
 from cockpit.demo.certificates import ensure_certificates  # noqa: E402  # the repository is not installed
-
-# As in cockpit.demo.company, which cannot be imported before the environment stands.
-IMAP_OFFSET, SMTP_OFFSET = 143, 25
 
 
 def main() -> None:

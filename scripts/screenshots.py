@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from cockpit.demo.company import PASSWORD  # noqa: E402  # the repository is not installed
+from cockpit.demo.cast import PASSWORD  # noqa: E402  # the repository is not installed
 from tests.browser.conftest import ARGUMENTS, CHROMIUM  # noqa: E402
 from tests.browser.demo import running_demo  # noqa: E402
 

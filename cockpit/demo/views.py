@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from cockpit.demo.company import MAILBOXES, OWN_DOMAIN
+from cockpit.demo.cast import MAILBOXES, OWN_DOMAIN
 from cockpit.demo.mailboxes import FOLDERS, DemoMailboxes
 from mailkit.parsing import parse_message
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cockpit.demo.company import IMAP_OFFSET, SMTP_OFFSET
+from cockpit.demo.cast import IMAP_OFFSET, SMTP_OFFSET
 from cockpit.demo.mailboxes import DemoMailboxes
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from email.message import EmailMessage
 import pytest
 from playwright.sync_api import Page, expect
 
-from cockpit.demo.company import MAIL_PASSWORD, PASSWORD, SPARE_MAILBOX
+from cockpit.demo.cast import MAIL_PASSWORD, PASSWORD, SPARE_MAILBOX
 from tests.browser.demo import ROOT, RunningDemo, running_demo
 
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("demo")]

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from cockpit.demo import company
+from cockpit.demo import cast, company
 from cockpit.demo.feeder import Feeder
 from cockpit.demo.mailserver import DemoMailServer
 from cockpit.management.commands.serve import stopped_by_signal
@@ -42,14 +42,14 @@ class Command(BaseCommand):
             raise CommandError("The demo needs an environment of its own. Start it with: make demo")
         port = options["port"]
         folder = Path(settings.DEMO_FOLDER)
-        imap_port, smtp_port = port + company.IMAP_OFFSET, port + company.SMTP_OFFSET
+        imap_port, smtp_port = port + cast.IMAP_OFFSET, port + cast.SMTP_OFFSET
         call_command("migrate", interactive=False, verbosity=0)
         call_command("collectstatic", interactive=False, verbosity=0)
         company.seed(imap_port=imap_port, smtp_port=smtp_port)
         try:
             process = OneProcess(host="127.0.0.1", port=port)
             server = DemoMailServer(
-                folder, imap_port=imap_port, smtp_port=smtp_port, passwords=company.MAILBOXES
+                folder, imap_port=imap_port, smtp_port=smtp_port, passwords=cast.MAILBOXES
             )
             with stopped_by_signal() as stopped, server:
                 feeder = Feeder(server.mailboxes, folder / "feeder.json")
@@ -70,10 +70,10 @@ class Command(BaseCommand):
         """What the newcomer needs to know."""
         return WELCOME.format(
             url=f"http://127.0.0.1:{port}/",
-            password=company.PASSWORD,
-            users="".join(f"    {user.username:<18}{user.label}\n" for user in company.USERS),
-            spare=company.SPARE_MAILBOX,
-            mail_password=company.MAIL_PASSWORD,
+            password=cast.PASSWORD,
+            users="".join(f"    {user.username:<18}{user.label}\n" for user in cast.USERS),
+            spare=cast.SPARE_MAILBOX,
+            mail_password=cast.MAIL_PASSWORD,
             imap_port=imap_port,
             smtp_port=smtp_port,
         )
