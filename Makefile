@@ -38,8 +38,8 @@ test: setup ## All tests: on PostgreSQL and Redis, then on SQLite
 	@$(BIN)/python scripts/with_services.py $(BIN)/pytest -n auto --dist loadgroup --create-db $(ARGS)
 	@$(MAKE) --no-print-directory test-sqlite
 
-test-sqlite: setup ## The same tests on SQLite and the in-memory broker, without the browser
-	@$(BIN)/pytest -n auto --dist loadgroup --create-db -m "not browser" $(ARGS)
+test-sqlite: setup ## The same on SQLite and the in-memory broker, but for the browser and mailkit, which has no database
+	@$(BIN)/pytest -n auto --dist loadgroup --create-db -m "not browser" --ignore tests/mailkit $(ARGS)
 
 check: setup ## Style, types, layers, migrations, translations, deployment settings
 	@$(BIN)/ruff check .

@@ -10,6 +10,7 @@ from django.utils import timezone
 from inbound.models import IncomingMessage, Mailbox
 from inbound.reasons import Reason
 from inbound.visit import Visit
+from jobs import leases
 from jobs.bulk import update_rows
 from mailkit.errors import MailboxUnavailable, ProtocolViolation
 from mailkit.imap import ImapSession
@@ -52,6 +53,7 @@ def fetch(visit: Visit, session: ImapSession, rows: Sequence[IncomingMessage]) -
     comes to quarantine after five attempts, so that it never holds up the others. Raises ConnectionFailed
     and LeaseLost.
     """
+    leases.renew_for_transfer(visit.lease, sum(row.size for row in rows))
     try:
         contents = _contents(session, rows)
     except MailboxUnavailable as error:

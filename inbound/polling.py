@@ -71,16 +71,21 @@ def poll(account_id: int, *, slice_seconds: float | None = SLICE_SECONDS) -> Pol
     """
     started = time.monotonic()
     report = PollReport()
-    account = MailAccount.objects.select_related("imap", "smtp").get(pk=account_id)
+    account = _read(account_id)
     report.error = _obstacle(account)
     if not report.error:
         with _lease(account) as lease:
             if lease is None:
                 report.error = ALREADY_POLLING
             else:
-                _poll_leased(account, lease, slice_seconds, report)
+                # Read again: settings saved just before the lease was taken have revoked nothing (R39).
+                _poll_leased(_read(account_id), lease, slice_seconds, report)
     report.seconds = time.monotonic() - started
     return report
+
+
+def _read(account_id: int) -> MailAccount:
+    return MailAccount.objects.select_related("imap", "smtp").get(pk=account_id)
 
 
 def _obstacle(account: MailAccount) -> str:
@@ -106,6 +111,9 @@ def _lease(account: MailAccount) -> Iterator[HeldLease | None]:
 
 
 def _poll_leased(account: MailAccount, lease: HeldLease, seconds: float | None, report: PollReport) -> None:
+    report.error = _obstacle(account)
+    if report.error:
+        return
     visit = Visit.begin(account, lease, seconds=seconds)
     try:
         failed_folder = _visit_server(visit)
@@ -148,7 +156,8 @@ def _visit_server(visit: Visit) -> MailboxUnavailable | None:
     """Poll every folder; one that is unavailable does not keep the others from being polled."""
     failure = None
     mailboxes = _mailboxes(visit)
-    for mailbox in mailboxes:
+    # Of folders that are polled no longer, too: their bytes are ours, nobody else would finish them.
+    for mailbox in visit.account.mailboxes.all():
         _finish_stored(visit, mailbox)
     with open_imap(visit.account) as session:
         for mailbox in mailboxes:

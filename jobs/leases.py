@@ -7,7 +7,7 @@ SQLite and needs no lock of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db import connection
@@ -16,6 +16,9 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
 from jobs.models import Lease
+
+SLOWEST_BYTES_PER_SECOND = 32_768
+"""A line slower than that is given up by mailkit, too."""
 
 
 class LeaseLost(Exception):
@@ -50,6 +53,15 @@ def renew(lease: HeldLease) -> None:
     """
     if not Lease.objects.filter(name=lease.name, epoch=lease.epoch).update(expires_at=_from_now(lease.ttl)):
         raise LeaseLost(lease.name)
+
+
+def renew_for_transfer(lease: HeldLease, size: int) -> None:
+    """Prolong the lease for a transfer of ``size`` bytes over a slow line, on top of its usual time.
+
+    Without it a large mail would outlast the lease, be thrown away at its end by a rival, and begin anew for
+    ever. The next :func:`renew` shortens it again. Raises :class:`LeaseLost`.
+    """
+    renew(replace(lease, ttl=lease.ttl + timedelta(seconds=size / SLOWEST_BYTES_PER_SECOND)))
 
 
 def release(lease: HeldLease) -> None:

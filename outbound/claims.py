@@ -62,8 +62,10 @@ def due(account_id: int) -> QuerySet[OutgoingMessage]:
 
 
 def due_anywhere() -> QuerySet[OutgoingMessage]:
-    """Rows of all accounts that may be sent now."""
-    return OutgoingMessage.objects.filter(state=State.QUEUED, next_attempt_at__lte=Now())
+    """Rows of all accounts that may be sent now; what is overdue waits to be given up, and never leaves."""
+    return OutgoingMessage.objects.filter(
+        state=State.QUEUED, next_attempt_at__lte=Now(), give_up_at__gt=Now()
+    )
 
 
 def claim_batch(account_id: int, lease: HeldLease) -> list[Claim]:

@@ -76,20 +76,32 @@ def deliver(account_id: int, *, slice_seconds: float = SLICE_SECONDS) -> Deliver
     """
     instance.require_original()
     report = DeliveryReport(account_id)
-    account = MailAccount.objects.select_related("smtp", "imap", "delivery_throttle").get(pk=account_id)
-    report.error = waiting_code(account)
-    lease = None if report.error else leases.acquire(account.sending_lease_name, ttl=claims.LEASE_TTL)
+    report.error = waiting_code(_read(account_id))
+    name = MailAccount(pk=account_id).sending_lease_name
+    lease = None if report.error else leases.acquire(name, ttl=claims.LEASE_TTL)
     if lease is None:
         report.error = report.error or "busy"
         return report
     try:
-        _Slice(account, lease, report, slice_seconds).run()
+        _send_leased(lease, report, slice_seconds)
     except LeaseLost:
         report.error = "lease_lost"
     finally:
         leases.release(lease)
     report.has_more = not report.error and claims.due(account_id).exists()
     return report
+
+
+def _read(account_id: int) -> MailAccount:
+    return MailAccount.objects.select_related("smtp", "imap", "delivery_throttle").get(pk=account_id)
+
+
+def _send_leased(lease: HeldLease, report: DeliveryReport, slice_seconds: float) -> None:
+    """Read the settings under the lease: what was saved just before it was taken revoked nothing (R39)."""
+    account = _read(report.account_id)
+    report.error = waiting_code(account)
+    if not report.error:
+        _Slice(account, lease, report, slice_seconds).run()
 
 
 def waiting_code(account: MailAccount) -> str:
@@ -105,6 +117,7 @@ def waiting_code(account: MailAccount) -> str:
 def due_account_ids() -> list[int]:
     """Accounts that have mail due and may be tried now."""
     claims.recover_stale()
+    outcomes.give_up_all_overdue()
     waiting = claims.due_anywhere().values("account")
     accounts = throttling.sending_accounts().filter(pk__in=waiting)
     return [account.pk for account in accounts if not throttling.is_held_off(account)]
@@ -200,6 +213,7 @@ class _Slice:
 
     def _send(self, transport: MailTransport, claim: Claim) -> DeliveryResult:
         message = claim.message
+        leases.renew_for_transfer(self._lease, message.raw.size)
 
         def before_dot() -> None:
             failpoints.reached("outbound_before_dot_sent")

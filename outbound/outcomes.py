@@ -61,19 +61,31 @@ def record_deferral(claim: Claim, error: MailError, transcript: Sequence[str] = 
 
 def give_up_overdue(account_id: int, error: MailError) -> None:
     """Fail what has waited beyond its time for an account that ``error`` still keeps from sending."""
+    _give_up(OutgoingMessage.objects.filter(account=account_id), error.detail)
+
+
+def give_up_all_overdue() -> None:
+    """Fail what has waited beyond its time anywhere: also for accounts that nobody tries (paused, SMTP off).
+
+    Otherwise mail of long ago would leave once the account works again, automatic answers among it (I4).
+    """
+    _give_up(OutgoingMessage.objects.all(), "")
+
+
+def _give_up(waiting: QuerySet[OutgoingMessage], reply: str) -> None:
     now = timezone.now()
-    rows = OutgoingMessage.objects.filter(account=account_id, state=State.QUEUED, give_up_at__lte=now)
+    rows = waiting.filter(state=State.QUEUED, give_up_at__lte=now)
     with transaction.atomic():
         ids = list(rows.values_list("pk", flat=True))
         rows.filter(pk__in=ids).update(
-            state=State.FAILED, last_error="gave_up", last_reply=error.detail, finished_at=now
+            state=State.FAILED, last_error="gave_up", last_reply=reply[:500], finished_at=now
         )
         given_up = OutgoingMessage.objects.filter(pk__in=ids, state=State.FAILED)
         given_up.filter(copy_state=CopyState.PENDING, copy_next_attempt_at=None).update(
             copy_state=CopyState.NONE
         )
         pending = Recipient.objects.filter(message__in=given_up, state=Recipient.State.PENDING)
-        pending.update(state=Recipient.State.REFUSED, reply=error.detail)
+        pending.update(state=Recipient.State.REFUSED, reply=reply[:500])
 
 
 def _verdict_on_error(state: State, error: MailError) -> Verdict:

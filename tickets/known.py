@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from mailkit.addresses import normalise
 from mailkit.threading import ticket_number_in_subject
+from outbound.models import OutgoingMessage
 from tickets.joining import IncomingMail, Known, KnownMessage, KnownTicket
 from tickets.models import Participant, Ticket, TicketMessage
 from tickets.threads import answered_ids, stored_id
@@ -25,7 +26,9 @@ def read_known(mails: Sequence[IncomingMail]) -> Known:
         for one in (stored_id(mail.parsed.message_id), *answered_ids(mail.parsed))
         if one
     }
-    messages = _messages(ids, {mail.bounce_of.pk for mail in mails if mail.bounce_of})
+    bounced = {mail.bounce_of.pk: mail.bounce_of for mail in mails if mail.bounce_of}
+    ids |= {stored_id(outgoing.message_id) for outgoing in bounced.values()}
+    messages = _messages(ids, set(bounced))
     numbers = {ticket_of(one) for one in ids} | {
         ticket_number_in_subject(mail.parsed.subject) for mail in mails
     }
@@ -38,7 +41,24 @@ def read_known(mails: Sequence[IncomingMail]) -> Known:
             known.outgoing[row.outgoing_id] = ticket
         is_incoming = row.kind == TicketMessage.Kind.INCOMING
         known.add_message(row.message_id, KnownMessage(ticket, normalise(row.from_address), is_incoming))
+    for outgoing in bounced.values():
+        _find_first_sending(outgoing, messages, known)
     return known
+
+
+def _find_first_sending(outgoing: OutgoingMessage, rows: Sequence[TicketMessage], known: Known) -> None:
+    """A mail sent again is a row of its own in the outbox; the ticket holds the first sending, same id."""
+    wanted = stored_id(outgoing.message_id)
+    ticket = next(
+        (
+            known.outgoing[row.outgoing_id]
+            for row in rows
+            if row.outgoing_id and row.message_id == wanted and row.kind != TicketMessage.Kind.BOUNCE
+        ),
+        None,
+    )
+    if ticket:
+        known.outgoing.setdefault(outgoing.pk, ticket)
 
 
 def _messages(ids: set[str], outgoing_ids: set[int]) -> list[TicketMessage]:
