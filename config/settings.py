@@ -65,6 +65,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "audit.middleware.RequestOriginMiddleware",
+    "ui.middleware.IdleSessionMiddleware",
     "ui.middleware.PrivatePagesMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -127,7 +128,6 @@ LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "cockpit:start"
 LOGOUT_REDIRECT_URL = "login"
 SESSION_COOKIE_AGE = int(timedelta(hours=env.int("SESSION_IDLE_HOURS", default=8)).total_seconds())
-SESSION_SAVE_EVERY_REQUEST = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS
 # The __Host- prefix binds a cookie to this host and to TLS; browsers refuse it over plain HTTP.
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"

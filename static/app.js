@@ -158,6 +158,7 @@
   document.addEventListener("htmx:configRequest", (event) => {
     const known = etags.get(event.detail.elt);
     if (known && event.detail.elt.matches("[data-poll]")) event.detail.headers["If-None-Match"] = known;
+    if (!event.detail.triggeringEvent) event.detail.headers["X-Background"] = "1"; // nobody did anything: no sign of life
   });
   document.addEventListener("htmx:beforeRequest", (event) => {
     const element = event.detail.elt;

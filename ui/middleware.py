@@ -1,4 +1,4 @@
-"""Pages behind the login never stay in a cache, and a session that ended does not end inside a table."""
+"""Sessions that end when nobody is there, and pages behind the login that stay in no cache."""
 
 from __future__ import annotations
 
@@ -9,6 +9,22 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import resolve_url
 from django.utils.http import urlencode
 from django_htmx.middleware import HtmxDetails
+
+
+class IdleSessionMiddleware:
+    """Prolongs the session with every request of a person, not with those that an open page makes by itself.
+
+    ``static/app.js`` marks the latter with ``X-Background``; so a tab left open signs out like a closed one (W6).
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if "X-Background" not in request.headers and not request.session.is_empty():
+            request.session.modified = True
+        return response
 
 
 class PrivatePagesMiddleware:

@@ -4,11 +4,14 @@ import os
 import subprocess
 import sys
 from ast import literal_eval
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.urls import reverse
+from django.utils import timezone
 
 PASSWORD = "test-password-123"  # the fixture's
 ROOT = Path(settings.BASE_DIR)
@@ -65,7 +68,15 @@ def test_w6_cookies_are_bound_to_host_and_tls_in_production():
 def test_w6_sessions_end_after_eight_idle_hours_unless_configured():
     assert production_settings()["SESSION_COOKIE_AGE"] == 8 * 3600
     assert production_settings(SESSION_IDLE_HOURS="2")["SESSION_COOKIE_AGE"] == 2 * 3600
-    assert settings.SESSION_SAVE_EVERY_REQUEST
+
+
+@pytest.mark.parametrize(("headers", "is_prolonged"), [({}, True), ({"X-Background": "1"}, False)])
+def test_w6_an_open_tab_does_not_keep_the_session_alive(client, jana, headers, is_prolonged):
+    sign_in(client)
+    Session.objects.update(expire_date=timezone.now() + timedelta(hours=1))
+    client.get(reverse("masterdata:address_list"), headers=headers)
+    left = Session.objects.get().expire_date - timezone.now()
+    assert (left > timedelta(hours=7)) == is_prolonged
 
 
 def test_w6_cookies_are_out_of_reach_of_scripts_and_other_sites(client, jana):

@@ -56,6 +56,7 @@ class Command(BaseCommand):
                 process.start()
                 feeder.start()
                 self.stdout.write(self.welcome(port, imap_port, smtp_port))
+                self.stdout.flush()
                 stopped.wait()
                 self.stdout.write("\nStopping; running tasks finish first.")
                 feeder.stop()
