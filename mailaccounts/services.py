@@ -35,6 +35,17 @@ def after_settings_change(account: MailAccount) -> None:
         health.resume(account)
 
 
+def lock_account(account_id: int) -> MailAccount:
+    """The account with its settings as they are stored now, locked against other saves until the commit.
+
+    A form decides over passwords by what it has read; another save in between must not slip past that (T7).
+    Call it inside a transaction.
+    """
+    MailAccount.objects.select_for_update(of=("self",)).get(pk=account_id)
+    # Read after the lock is held: the locking statement itself would join rows from before it waited.
+    return MailAccount.objects.select_related("imap", "smtp").get(pk=account_id)
+
+
 def store_imap_password(imap: ImapSettings, plain: str) -> None:
     """Set (or, with ``""``, erase) the password on the instance; the caller saves it."""
     _store_password(imap, plain, credentials.IMAP_PASSWORD)

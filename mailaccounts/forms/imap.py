@@ -88,7 +88,8 @@ class ImapForm(forms.ModelForm[ImapSettings]):
         self.erase_warning = ""
         # A copy: what was typed and not saved must not show up beside the form as if it were so.
         instance = copy(getattr(owner, "imap", None)) or ImapSettings(account=owner, folders=["INBOX"])
-        self._password_targets = imap_password_targets(instance, getattr(owner, "smtp", None))
+        self._smtp = getattr(owner, "smtp", None)
+        self._password_targets = imap_password_targets(instance, self._smtp)
         kwargs["initial"] = self._account_initial(instance) | (kwargs.get("initial") or {})
         super().__init__(instance=instance, **kwargs)
         self._shape_fields(instance)
@@ -211,16 +212,19 @@ class ImapForm(forms.ModelForm[ImapSettings]):
         if not self.instance.password_encrypted:
             return False
         changed = ImapSettings(**{name: data[name] for name in ("host", "port", "security", "username")})
-        after = imap_password_targets(changed, getattr(self.owner, "smtp", None))
+        after = imap_password_targets(changed, self._smtp)
         return must_forget(self._password_targets, after)
 
     # -- saving -----------------------------------------------------------------------------------------
 
     def save(self, commit: bool = True) -> ImapSettings:  # Django's signature
         """Save account and IMAP settings; set, keep or erase the password."""
+        is_new = self.owner.pk is None
+        if not is_new:
+            self._read_passwords_again()
         for name in ACCOUNT_FIELDS:
             setattr(self.owner, name, self.cleaned_data[name])
-        self.owner.save()
+        self.owner.save(update_fields=None if is_new else ACCOUNT_FIELDS)
         if not self.cleaned_data["host"]:
             return self.instance
         self.instance.account = self.owner
@@ -230,6 +234,15 @@ class ImapForm(forms.ModelForm[ImapSettings]):
         elif self.erases_password(self.cleaned_data):
             services.store_imap_password(self.instance, "")
         return super().save(commit)
+
+    def _read_passwords_again(self) -> None:
+        """Somebody may have saved SMTP, or another password, since this form was read (T7)."""
+        stored = services.lock_account(self.owner.pk)
+        imap, self._smtp = getattr(stored, "imap", None), getattr(stored, "smtp", None)
+        self._password_targets = imap_password_targets(imap, self._smtp)
+        if imap is not None:
+            self.instance.password_encrypted = imap.password_encrypted
+            self.instance.password_changed_at = imap.password_changed_at
 
     def audited_state(self, instance: ImapSettings | None) -> dict[str, Any]:
         """Account and IMAP settings as stored now; the password as its ciphertext, told as "changed"."""

@@ -232,6 +232,7 @@ class SmtpForm(forms.ModelForm[SmtpSettings]):
 
     def save(self, commit: bool = True) -> SmtpSettings:  # Django's signature
         """Save the settings, the further senders and the standard account; set, keep or erase passwords."""
+        self._read_passwords_again()
         self._save_own_password()
         self._save_borrowed_password()
         self.instance.debug_until = self._debug_until()
@@ -239,6 +240,16 @@ class SmtpForm(forms.ModelForm[SmtpSettings]):
         services.set_further_senders(self.owner, self.cleaned_data["further_senders"])
         services.make_standard(self.owner, is_standard=self.cleaned_data["is_standard"])
         return saved
+
+    def _read_passwords_again(self) -> None:
+        """Somebody may have saved IMAP, or another password, since this form was read (T7)."""
+        stored = services.lock_account(self.owner.pk)
+        self._imap, smtp = getattr(stored, "imap", None), getattr(stored, "smtp", None)
+        self._borrowed_before = imap_password_targets(self._imap, smtp)
+        self._own_before = smtp_password_targets(smtp)
+        if smtp is not None:
+            self.instance.password_encrypted = smtp.password_encrypted
+            self.instance.password_changed_at = smtp.password_changed_at
 
     def _save_own_password(self) -> None:
         if self.cleaned_data["password"]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from django.db import transaction
 from django.urls import reverse
 
 from audit.models import AuditEntry
 from mailaccounts import connections, services
+from mailaccounts.forms.imap import ImapForm
+from mailaccounts.forms.smtp import SmtpForm
 from mailaccounts.models import ConnectionTest, ImapSettings, MailAccount, SmtpSettings
 from mailaccounts.unlocking import imap_password_targets, must_forget
 from tests.mailaccounts.conftest import CANARY, imap_post, smtp_post
@@ -197,3 +200,47 @@ def test_t7_every_part_of_a_target_counts(field):
     assert not must_forget(imap_password_targets(before, None), imap_password_targets(after, None))
     setattr(after, field, {"host": "b.example", "port": 1, "security": "none", "username": "v"}[field])
     assert must_forget(imap_password_targets(before, None), imap_password_targets(after, None))
+
+
+def _form(form_class, account: MailAccount, user, post: dict):
+    """The form of a request that has read the account and not saved it yet."""
+    owner = MailAccount.objects.select_related("imap", "smtp").get(pk=account.pk)
+    form = form_class(owner=owner, user=user, data=post, files=None)
+    assert form.is_valid(), form.errors
+    return form
+
+
+def test_t7_a_save_that_overlaps_another_does_not_bring_an_erased_password_back(
+    mail_administrator, make_account
+):
+    account = make_account(smtp={})
+    renaming = _form(ImapForm, account, mail_administrator, imap_post(account, description="neu"))
+    post = smtp_post(account, host="smtp.evil.example", confirm_erase="on")
+    with transaction.atomic():
+        _form(SmtpForm, account, mail_administrator, post).save()
+    assert _password(account) == ""
+    with transaction.atomic():
+        renaming.save()
+    assert _password(account) == ""
+
+
+def test_t7_a_password_entered_meanwhile_does_not_serve_another_server(mail_administrator, make_account):
+    account = make_account(smtp={})
+    ImapSettings.objects.update(password_encrypted="")
+    redirecting = _form(SmtpForm, account, mail_administrator, smtp_post(account, host="smtp.evil.example"))
+    with transaction.atomic():
+        _form(ImapForm, account, mail_administrator, imap_post(account, password=CANARY)).save()
+    assert _password(account) == CANARY
+    with transaction.atomic():
+        redirecting.save()
+    assert _password(account) == ""
+
+
+def test_r39_saving_settings_does_not_revive_an_account_retired_meanwhile(mail_administrator, make_account):
+    account = make_account()
+    renaming = _form(ImapForm, account, mail_administrator, imap_post(account, description="neu"))
+    services.retire_account(account=account, by=mail_administrator)
+    with transaction.atomic():
+        renaming.save()
+    account.refresh_from_db()
+    assert account.is_retired
