@@ -19,6 +19,7 @@ from jobs.models import Lease
 
 SLOWEST_BYTES_PER_SECOND = 32_768
 """A line slower than that is given up by mailkit, too."""
+_SHORT_TRANSFER = timedelta(seconds=20)
 
 
 class LeaseLost(Exception):
@@ -58,10 +59,13 @@ def renew(lease: HeldLease) -> None:
 def renew_for_transfer(lease: HeldLease, size: int) -> None:
     """Prolong the lease for a transfer of ``size`` bytes over a slow line, on top of its usual time.
 
-    Without it a large mail would outlast the lease, be thrown away at its end by a rival, and begin anew for
-    ever. The next :func:`renew` shortens it again. Raises :class:`LeaseLost`.
+    Without it a large mail would outlast the lease, be thrown away at its end for a rival, and begin anew for
+    ever. What is small fits the usual time and costs no statement. The next :func:`renew` shortens the lease
+    again. Raises :class:`LeaseLost`.
     """
-    renew(replace(lease, ttl=lease.ttl + timedelta(seconds=size / SLOWEST_BYTES_PER_SECOND)))
+    longest = timedelta(seconds=size / SLOWEST_BYTES_PER_SECOND)
+    if longest > _SHORT_TRANSFER:
+        renew(replace(lease, ttl=lease.ttl + longest))
 
 
 def release(lease: HeldLease) -> None:

@@ -62,10 +62,9 @@ def due(account_id: int) -> QuerySet[OutgoingMessage]:
 
 
 def due_anywhere() -> QuerySet[OutgoingMessage]:
-    """Rows of all accounts that may be sent now; what is overdue waits to be given up, and never leaves."""
-    return OutgoingMessage.objects.filter(
-        state=State.QUEUED, next_attempt_at__lte=Now(), give_up_at__gt=Now()
-    )
+    """Rows of all accounts that may be sent now. An overdue automatic answer would only puzzle."""
+    waiting = OutgoingMessage.objects.filter(state=State.QUEUED, next_attempt_at__lte=Now())
+    return waiting.exclude(purpose=OutgoingMessage.Purpose.AUTO_REPLY, give_up_at__lte=Now())
 
 
 def claim_batch(account_id: int, lease: HeldLease) -> list[Claim]:

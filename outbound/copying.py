@@ -122,6 +122,7 @@ class _Slice:
         for message in batch:
             if self._report.error or time.monotonic() >= self._ends_at:
                 return
+            leases.renew(self._lease)
             leases.renew_for_transfer(self._lease, message.raw.size)
             self._copy(session, message)
 

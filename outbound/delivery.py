@@ -117,10 +117,11 @@ def waiting_code(account: MailAccount) -> str:
 def due_account_ids() -> list[int]:
     """Accounts that have mail due and may be tried now."""
     claims.recover_stale()
-    outcomes.give_up_all_overdue()
     waiting = claims.due_anywhere().values("account")
     accounts = throttling.sending_accounts().filter(pk__in=waiting)
-    return [account.pk for account in accounts if not throttling.is_held_off(account)]
+    due = [account.pk for account in accounts if not throttling.is_held_off(account)]
+    outcomes.give_up_untried(due)
+    return due
 
 
 class _SessionOver(Exception):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from mailkit.delivery import DeliveryResult, Reply
@@ -64,12 +64,14 @@ def give_up_overdue(account_id: int, error: MailError) -> None:
     _give_up(OutgoingMessage.objects.filter(account=account_id), error.detail)
 
 
-def give_up_all_overdue() -> None:
-    """Fail what has waited beyond its time anywhere: also for accounts that nobody tries (paused, SMTP off).
+def give_up_untried(tried: Collection[int]) -> None:
+    """Fail what has waited beyond its time for accounts other than ``tried``: paused, retired, SMTP off.
 
-    Otherwise mail of long ago would leave once the account works again, automatic answers among it (I4).
+    Otherwise mail of long ago would wait for ever, or leave once the account works again (I4). Automatic
+    answers are given up on every account; other mail gets a last attempt where there can be one.
     """
-    _give_up(OutgoingMessage.objects.all(), "")
+    is_automatic = Q(purpose=OutgoingMessage.Purpose.AUTO_REPLY)
+    _give_up(OutgoingMessage.objects.filter(is_automatic | ~Q(account__in=tried)), "")
 
 
 def _give_up(waiting: QuerySet[OutgoingMessage], reply: str) -> None:

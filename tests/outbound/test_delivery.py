@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -10,11 +11,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from jobs import instance, leases
-from jobs.models import Instance
+from jobs.models import Instance, Lease
 from mailaccounts.services import retire_account
 from mailkit.addresses import Address
+from mailkit.delivery import DeliveryResult
 from mailkit.errors import ConnectionLost
-from outbound import claims, outcomes, services, throttling
+from outbound import claims, delivery, outcomes, services, throttling
 from outbound.delivery import deliver, due_account_ids
 from outbound.models import DeliveryAttempt, DeliveryThrottle, OutgoingMessage
 from tests.outbound.conftest import draft
@@ -331,6 +333,71 @@ def test_what_waited_beyond_its_time_for_a_dead_server_fails(make_account):
     for row in rows:
         row.refresh_from_db()
     assert [(row.state, row.last_error) for row in rows] == [(State.FAILED, "gave_up")] * 2
+
+
+@pytest.mark.parametrize("trouble", ["smtp_off", "retired", "paused"])
+def test_i4_what_waited_beyond_its_time_fails_though_nobody_tries_the_account(
+    make_account, mail_administrator, trouble
+):
+    account = make_account(port=free_port(), smtp=True)
+    row, young = queue(), queue()
+    if trouble == "smtp_off":
+        account.smtp.__class__.objects.update(is_enabled=False)
+    elif trouble == "retired":
+        retire_account(account=account, by=mail_administrator)
+    else:
+        throttling.hold_off(account, ConnectionLost("gone"))
+        DeliveryThrottle.objects.update(is_paused=True)
+    OutgoingMessage.objects.filter(pk=row.pk).update(give_up_at=timezone.now())
+    assert due_account_ids() == []
+    row.refresh_from_db()
+    young.refresh_from_db()
+    assert (row.state, row.last_error, young.state) == (State.FAILED, "gave_up", State.QUEUED)
+    assert set(recipients(row).values()) == {"refused"}
+
+
+def test_i4_an_automatic_answer_never_leaves_after_its_time(account, smtp_sink):
+    answer = queue(purpose=OutgoingMessage.Purpose.AUTO_REPLY)
+    OutgoingMessage.objects.update(give_up_at=timezone.now())
+    assert deliver(account.pk).sent == 0
+    assert smtp_sink.transactions == []
+    due_account_ids()
+    answer.refresh_from_db()
+    assert (answer.state, answer.last_error) == (State.FAILED, "gave_up")
+
+
+def test_r10_a_large_mail_on_a_slow_line_keeps_its_lease(account, monkeypatch):
+    row = queue()
+    row.raw.__class__.objects.filter(pk=row.raw_id).update(size=20_000_000)
+    seconds = []
+
+    class Transport:
+        is_open = True
+
+        def send(self, _sender, wanted, _raw, *, before_dot):
+            expires_at = Lease.objects.get(pk=account.sending_lease_name).expires_at
+            seconds.append((expires_at - timezone.now()).total_seconds())
+            before_dot()
+            return DeliveryResult(250, "ok", list(wanted))
+
+    monkeypatch.setattr(delivery, "open_smtp", lambda *_args, **_kwargs: nullcontext(Transport()))
+    assert deliver(account.pk).sent == 1
+    assert seconds[0] > 20_000_000 / leases.SLOWEST_BYTES_PER_SECOND
+
+
+def test_r39_settings_saved_just_before_the_lease_is_taken_count(
+    account, smtp_sink, mail_administrator, monkeypatch
+):
+    queue()
+    real = leases.acquire
+
+    def acquire(name, **kwargs):
+        retire_account(account=account, by=mail_administrator)
+        return real(name, **kwargs)
+
+    monkeypatch.setattr(leases, "acquire", acquire)
+    assert deliver(account.pk).error == "account_retired"
+    assert smtp_sink.transactions == []
 
 
 # -- credentials
