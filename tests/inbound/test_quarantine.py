@@ -2,12 +2,16 @@
 
 import pytest
 from django.db import OperationalError
+from django.utils import timezone
 
 from audit.models import AuditEntry
-from inbound import pipeline, quarantine
+from inbound import fetching, pipeline, quarantine
 from inbound.loops import loop_mark
 from inbound.models import IncomingMessage
 from inbound.quarantine import QuarantineError
+from jobs import leases
+from jobs.models import Lease
+from mailaccounts.services import retire_account
 from tests.inbound.conftest import State, mail
 from tickets.models import Ticket, TicketMessage
 
@@ -110,6 +114,49 @@ def test_retry_imports_from_the_stored_bytes(failing, monkeypatch, mail_administ
     assert (row.state, row.reason) == (State.IMPORTED, "")
     assert row.quarantined_at  # found under "solved"
     assert AuditEntry.objects.filter(action="quarantine.retried").count() == 1
+
+
+def test_i1_retry_reaches_a_message_of_a_folder_that_is_polled_no_longer(
+    failing, monkeypatch, mail_administrator
+):
+    failing.poll()
+    monkeypatch.undo()
+    row = failing.rows().get(state=State.QUARANTINED)
+    with failing.server.rival(failing.user) as client:
+        client.create("Neu")
+    failing.account.imap.__class__.objects.update(folders=["Neu"])
+    quarantine.retry(row=row, by=mail_administrator)
+    failing.poll_unchecked()
+    row.refresh_from_db()
+    assert (row.state, row.ticket_message is not None) == (State.IMPORTED, True)
+
+
+def test_r10_a_large_mail_on_a_slow_line_keeps_its_lease(station, monkeypatch):
+    station.deliver(mail(body="x" * 3_000_000))
+    seconds = []
+    real = fetching._contents
+
+    def contents(*arguments):
+        expires_at = Lease.objects.get(pk=station.account.lease_name).expires_at
+        seconds.append((expires_at - timezone.now()).total_seconds())
+        return real(*arguments)
+
+    monkeypatch.setattr(fetching, "_contents", contents)
+    assert station.poll().imported == 1
+    assert seconds[0] > 3_000_000 / leases.SLOWEST_BYTES_PER_SECOND + 100
+
+
+def test_r39_settings_saved_just_before_the_lease_is_taken_count(station, monkeypatch, mail_administrator):
+    station.deliver(mail())
+    real = leases.acquire
+
+    def acquire(name, **kwargs):
+        retire_account(account=station.account, by=mail_administrator)
+        return real(name, **kwargs)
+
+    monkeypatch.setattr(leases, "acquire", acquire)
+    assert station.poll_unchecked().error == "account_retired"
+    assert station.states() == []
 
 
 def test_retry_that_fails_comes_back(failing, mail_administrator):
