@@ -7,7 +7,7 @@ import pytest
 from mailkit.addresses import Address
 from outbound.drafts import Draft
 from outbound.models import OutgoingMessage
-from outbound.services import queue_message
+from outbound.services import queue_message, send_again
 from tests.tickets.mails import eml
 from tickets.models import Ticket, TicketMessage
 from tickets.selectors import answer_recipients
@@ -37,6 +37,16 @@ def test_r28_the_bounce_of_an_answer_joins_its_ticket_and_reopens_it(import_mail
     assert ticket.events.get(code=Event.BOUNCED).data == {"outgoing": answer.outgoing_id}
     assert ticket.events.filter(code=Event.STATE_CHANGED).last().data["cause"] == "bounce"
     assert not ticket.participants.filter(address__startswith="mailer-daemon").exists()
+
+
+def test_r28_the_bounce_of_an_answer_sent_again_joins_its_ticket(
+    import_mail, incoming, ticket, answer, queue_agent
+):
+    OutgoingMessage.objects.update(state=OutgoingMessage.State.FAILED)
+    again = send_again(message=OutgoingMessage.objects.get(), by=queue_agent)
+    assert import_mail(_bounce(incoming, bounce_of=again)).ticket == ticket
+    ticket.refresh_from_db()
+    assert ticket.state == State.OPEN
 
 
 def test_r28_the_bounce_of_an_automatic_answer_wakes_nobody(import_mail, incoming, ticket, queue_agent):
