@@ -15,6 +15,7 @@ from inbound.judging import Verdict, is_from_contact_form
 from inbound.loops import loop_mark
 from inbound.models import AutoReply, AutoresponderOptions
 from inbound.visit import Visit
+from jobs import instance
 from jobs.inserting import insert_rows
 from mailkit.addresses import Address
 from mailkit.defects import Defect
@@ -89,7 +90,9 @@ def decide(visit: Visit, planned: Sequence[tuple[Verdict, PlannedMail]]) -> list
     options = visit.autoresponder
     if options is None or not planned:
         return []
-    rules = Rules(enabled_at=options.enabled_at, once_a_day=options.once_a_day)
+    rules = Rules(
+        enabled_at=options.enabled_at, once_a_day=options.once_a_day, restored_at=instance.restored_at()
+    )
     history = History(visit, [_key(mail.mail) for _, mail in planned], timezone.now())
     answers = [_decide_one(visit, rules, history, verdict, mail.mail) for verdict, mail in planned]
     numbers = {id(verdict): mail.number for verdict, mail in planned}

@@ -29,6 +29,7 @@ class Rules:
 
     enabled_at: datetime | None
     once_a_day: bool
+    restored_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,11 @@ def _received_before_enabled(facts: Facts, rules: Rules) -> bool:
     return rules.enabled_at is None or facts.received_at < rules.enabled_at
 
 
+def _received_before_restore(facts: Facts, rules: Rules) -> bool:
+    """The original may have answered it after the backup was made, which the backup does not know (R41)."""
+    return rules.restored_at is not None and facts.received_at < rules.restored_at
+
+
 def _answered_today(facts: Facts, rules: Rules) -> bool:
     today = berlin_day(facts.now)
     return rules.once_a_day and any(berlin_day(at) == today for at in facts.answered_at)
@@ -117,6 +123,7 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     (_BY_HEADER, lambda facts, _rules: facts.header_reason is not None),
     ("authentication-failed", lambda facts, _rules: facts.failed_authentication),
     ("received-before-enabled", _received_before_enabled),
+    ("received-before-restore", _received_before_restore),
     ("too-old", lambda facts, _rules: facts.now - facts.received_at > OLDEST),
     ("already-answered-today", _answered_today),
     ("answered-within-20-hours", _answered_recently),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.utils import timezone
 
@@ -47,3 +49,13 @@ def confirm(*, by: str) -> None:
     Instance.objects.update_or_create(
         pk=1, defaults={"fingerprint": fingerprint(), "confirmed_at": timezone.now(), "confirmed_by": by}
     )
+
+
+def restored_at() -> datetime | None:
+    """When a backup was last restored into this database, or None."""
+    return Instance.objects.values_list("restored_at", flat=True).first()
+
+
+def note_restore() -> None:
+    """Remember that the database is a restored backup as of now."""
+    Instance.objects.update(restored_at=timezone.now())

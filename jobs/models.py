@@ -31,6 +31,8 @@ class Instance(models.Model):
     fingerprint = models.CharField(max_length=500)
     confirmed_at = models.DateTimeField()
     confirmed_by = models.CharField(max_length=200, blank=True)
+    # The last time a backup was restored: what servers received before may have been answered already.
+    restored_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.fingerprint

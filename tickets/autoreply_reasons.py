@@ -27,6 +27,7 @@ REASONS: Mapping[str, Promise] = {
     "no-valid-sender": _("the e-mail names no valid sender"),
     "authentication-failed": _("the sender could not be verified"),
     "received-before-enabled": _("the e-mail is older than the autoresponder"),
+    "received-before-restore": _("the e-mail is older than the restored backup"),
     "too-old": _("the e-mail is older than 24 hours"),
     "already-answered-today": _("the sender has had an automatic answer today"),
     "answered-within-20-hours": _("the sender has had an automatic answer within the last 20 hours"),

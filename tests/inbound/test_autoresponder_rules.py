@@ -51,6 +51,12 @@ def test_each_rule_alone_suppresses(change, code):
     assert suppression_reason(replace(GOOD, **change), RULES) == code
 
 
+def test_r41_mail_older_than_a_restored_backup_may_have_been_answered_already():
+    restored = Rules(RULES.enabled_at, once_a_day=True, restored_at=GOOD.received_at + timedelta(seconds=1))
+    assert suppression_reason(GOOD, restored) == "received-before-restore"
+    assert suppression_reason(replace(GOOD, received_at=restored.restored_at), restored) is None
+
+
 def test_never_switched_on_never_answers():
     assert suppression_reason(GOOD, Rules(None, once_a_day=True)) == "received-before-enabled"
 

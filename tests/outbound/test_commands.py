@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from jobs import leases
+from jobs import instance, leases
 from jobs.models import Instance
 from mailkit.errors import ConnectionLost
 from outbound import services, tasks, throttling
@@ -61,6 +61,7 @@ def test_r41_after_a_restore_nothing_unfinished_is_sent_by_itself(make_account, 
     with pytest.raises(leases.LeaseLost):
         leases.renew(held)
     assert not DeliveryThrottle.objects.exists()
+    assert instance.restored_at() is not None
     output_of("deliver_once")
     assert smtp_sink.transactions == []
     assert "0 unfinished mails" in output_of("after_restore")

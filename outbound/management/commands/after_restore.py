@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from jobs import leases
+from jobs import instance, leases
 from jobs.models import Lease
 from outbound import claims, throttling
 from outbound.models import DeliveryThrottle, OutgoingMessage
@@ -21,6 +21,7 @@ class Command(BaseCommand):
         """The original went on after the backup was made: what waits in it may have been sent since."""
         uncertain = claims.leave_uncertain(OutgoingMessage.objects.unfinished())
         leases.revoke(Lease.objects.values_list("name", flat=True))
+        instance.note_restore()
         throttling.clear(list(DeliveryThrottle.objects.values_list("account", flat=True)))
         self.stdout.write(f"{uncertain} unfinished mails are uncertain now; decide about them in the outbox.")
         self.stdout.write(
