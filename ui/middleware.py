@@ -14,7 +14,7 @@ from django_htmx.middleware import HtmxDetails
 class IdleSessionMiddleware:
     """Prolongs the session with every request of a person, not with those that an open page makes by itself.
 
-    ``static/app.js`` marks the latter with ``X-Background``: a tab left open signs out like a closed one (W6).
+    ``static/app.js`` marks those with ``X-Background``: a tab left open signs out like a closed one (W6).
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
