@@ -65,6 +65,27 @@ def _changed_setting(options: TicketOptions) -> Reason | None:
     return Reason.BEFORE_FROM_DATE if options.from_date else None
 
 
+def leave_folder(visit: Visit, mailbox: Mailbox) -> int:
+    """Let go of a folder that the settings name no longer; return how many messages that excludes.
+
+    What was found there and not fetched would wait for ever. It comes back with the folder.
+    """
+    waiting = IncomingMessage.objects.filter(mailbox=mailbox, state=State.SEEN)
+    if mailbox.seen_at is None and not waiting.exists():
+        return 0
+    with visit.fenced():
+        Mailbox.objects.filter(pk=mailbox.pk).update(seen_at=None, undiscovered=0)
+        return waiting.update(state=State.EXCLUDED, reason=Reason.FOLDER_OFF, processed_at=timezone.now())
+
+
+def return_to_folder(visit: Visit, mailbox: Mailbox) -> None:
+    """Wait again for the messages that :func:`leave_folder` excluded."""
+    with visit.fenced():
+        IncomingMessage.objects.on_server(mailbox).filter(
+            state=State.EXCLUDED, reason=Reason.FOLDER_OFF
+        ).update(state=State.SEEN, reason="", processed_at=None)
+
+
 def reopenable(account: MailAccount, from_date: date | None) -> QuerySet[IncomingMessage]:
     """Messages still on the server that were excluded and would be imported with that "from date"."""
     rows = IncomingMessage.objects.filter(

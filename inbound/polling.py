@@ -159,6 +159,8 @@ def _visit_server(visit: Visit) -> MailboxUnavailable | None:
     # Of folders that are polled no longer, too: their bytes are ours, nobody else would finish them.
     for mailbox in visit.account.mailboxes.all():
         _finish_stored(visit, mailbox)
+        if mailbox not in mailboxes:
+            visit.counts.excluded += exclusion.leave_folder(visit, mailbox)
     with open_imap(visit.account) as session:
         for mailbox in mailboxes:
             try:
@@ -183,6 +185,8 @@ def _mailboxes(visit: Visit) -> list[Mailbox]:
 
 
 def _visit_folder(visit: Visit, session: ImapSession, mailbox: Mailbox) -> None:
+    if mailbox.seen_at is None:
+        exclusion.return_to_folder(visit, mailbox)
     visit.counts.excluded += exclusion.exclude_waiting(visit, mailbox)
     found = discovery.look(visit, session, mailbox)
     _fetch_seen(visit, session, mailbox)

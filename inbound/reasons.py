@@ -15,6 +15,7 @@ class Reason(models.TextChoices):
     # excluded by a named setting
     BEFORE_FROM_DATE = "before-from-date", _("before “from date”")
     TICKETS_OFF = "ticket-system-off", _("ticket system off")
+    FOLDER_OFF = "folder-off", _("folder no longer polled")
     TEST_MAIL = "test-mail", _("test mail")
     OWN_COPY = "own-copy", _("own sent copy")
     # vanished

@@ -90,7 +90,8 @@ def access_of(test: ConnectionTest, parameters: dict[str, Any]) -> ImapAccess:
     endpoint = endpoint_of(parameters)
     if parameters["password"]:
         return ImapAccess(endpoint, PasswordLogin(parameters["username"], parameters["password"]))
-    if test.account is None:
+    # Settings and password may have changed since the test was asked for (T7).
+    if test.account is None or not _stored_password_serves(test.account, _settings_of(parameters)):
         raise AccountNotReady(endpoint.host, code="password_missing")
     return ImapAccess(endpoint, imap_access(test.account).login)
 

@@ -36,7 +36,8 @@ class Delivery:
 
     async def handle_DATA(self, _server: Any, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Deliver to every accepted recipient."""
-        sender = f"Return-Path: <{envelope.mail_from or ''}>\r\n".encode()
+        # aiosmtpd hands the null reverse-path over with its brackets.
+        sender = f"Return-Path: <{(envelope.mail_from or '').strip('<>')}>\r\n".encode()
         for address in envelope.rcpt_tos:
             self.mailboxes.deliver(
                 address,

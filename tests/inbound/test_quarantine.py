@@ -5,12 +5,13 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from audit.models import AuditEntry
-from inbound import fetching, pipeline, quarantine
+from inbound import fetching, pipeline, polling, quarantine
 from inbound.loops import loop_mark
 from inbound.models import IncomingMessage
 from inbound.quarantine import QuarantineError
 from jobs import leases
 from jobs.models import Lease
+from mailaccounts.models import AccountHealth
 from mailaccounts.services import retire_account
 from tests.inbound.conftest import State, mail
 from tickets.models import Ticket, TicketMessage
@@ -129,6 +130,23 @@ def test_i1_retry_reaches_a_message_of_a_folder_that_is_polled_no_longer(
     failing.poll_unchecked()
     row.refresh_from_db()
     assert (row.state, row.ticket_message is not None) == (State.IMPORTED, True)
+
+
+def test_i1_what_waits_in_a_folder_polled_no_longer_is_excluded_and_comes_back_with_it(station, monkeypatch):
+    station.deliver(mail("Eins"), mail("Zwei"))
+    monkeypatch.setattr(polling, "_fetch_seen", lambda *_args: None)
+    station.poll_unchecked()
+    monkeypatch.undo()
+    assert station.states() == [State.SEEN, State.SEEN]
+    with station.server.rival(station.user) as client:
+        client.create("Neu")
+    folders = station.account.imap.__class__.objects
+    folders.update(folders=["Neu"])
+    assert station.poll_unchecked().excluded == 2
+    assert {(row.state, row.reason) for row in station.rows()} == {(State.EXCLUDED, "folder-off")}
+    assert AccountHealth.objects.get().backlog == 0
+    folders.update(folders=["INBOX"])
+    assert station.poll().imported == 2
 
 
 def test_r10_a_large_mail_on_a_slow_line_keeps_its_lease(station, monkeypatch):
