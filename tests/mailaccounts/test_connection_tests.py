@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from jobs import instance
 from mailaccounts import connection_tests, probing
+from mailaccounts.connections import AccountNotReady
 from mailaccounts.models import ConnectionTest, ImapSettings, MailAccount
 from mailaccounts.steps import shown_steps
 from mailaccounts.tasks import forget_old_tests, run_connection_test
@@ -412,3 +413,21 @@ def test_an_unexpected_fault_ends_the_test_instead_of_leaving_the_page_waiting(
     assert _outcomes(test) == {"resolve": "internal_error"}
     assert test.finished_at
     assert CANARY not in str(test.steps)
+
+
+def test_t7_a_password_entered_for_another_server_meanwhile_is_not_used(make_account, mail_administrator):
+    account = make_account()
+    test = connection_tests.start_imap_test(
+        task=run_connection_test,
+        kind=ConnectionTest.Kind.IMAP,
+        account=account,
+        settings=account.imap,
+        password="",
+        by=mail_administrator,
+    )
+    account.imap.__class__.objects.update(host="imap.neu.example")
+    claimed = connection_tests.claim(str(test.uuid))
+    assert claimed is not None
+    with pytest.raises(AccountNotReady) as refusal:
+        connection_tests.access_of(*claimed)
+    assert refusal.value.code == "password_missing"
