@@ -47,7 +47,8 @@ class DemoMailboxes:
         date = time.strftime("%a, %d %b %Y %H:%M:%S %z")
         received = f"Received: from {received_from} by mail.demo.example with ESMTP; {date}"
         box = mailbox.Maildir(self.path(without_tag(address)), create=False)
-        box.add(mailbox.MaildirMessage(f"Delivered-To: {address}\r\n{received}\r\n".encode() + raw))
+        # As bytes: a message object would be parsed and written anew, broken samples mended.
+        box.add(f"Delivered-To: {address}\r\n{received}\r\n".encode() + raw)
 
     def messages(self, address: str, folder: str = "INBOX") -> Iterator[tuple[str, bytes]]:
         """Key and bytes of each mail of a folder, newest first."""

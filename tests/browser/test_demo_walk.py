@@ -7,6 +7,7 @@ the Sent folder; then Ctrl-C and start again. Screenshots stay in ``test-output/
 from __future__ import annotations
 
 import re
+from email import policy
 from email.message import EmailMessage
 
 import pytest
@@ -51,11 +52,11 @@ def picture(page: Page, name: str) -> None:
 
 
 def customer_writes(demo: RunningDemo) -> None:
-    mail = EmailMessage()
+    mail = EmailMessage(policy=policy.SMTP)
     mail["From"], mail["To"], mail["Subject"] = f"Jan Thomsen <{CUSTOMER}>", SPARE_MAILBOX, SUBJECT
     mail["Message-ID"] = "<mahnung-1975@baeckerei-thomsen.example>"
     mail.set_content("Moin,\n\nwir haben längst bezahlt. Bitte prüfen Sie das.\n\nJan Thomsen\n")
-    demo.mailboxes.deliver(SPARE_MAILBOX, b"Return-Path: <%s>\r\n" % CUSTOMER.encode() + mail.as_bytes())
+    demo.mailboxes.deliver(SPARE_MAILBOX, f"Return-Path: <{CUSTOMER}>\r\n".encode() + mail.as_bytes())
 
 
 def connect_mailbox(page: Page, demo: RunningDemo) -> None:
@@ -135,7 +136,8 @@ def check_delivered(page: Page, demo: RunningDemo, number: str) -> None:
     expect(sent).to_have_count(1)
     copies = [raw for _, raw in demo.mailboxes.messages(SPARE_MAILBOX, "Sent") if number.encode() in raw]
     # The server in between adds trace lines on top; from the first line of ours on, the bytes are the same.
-    assert received[0].replace(b"\r\n", b"\n").endswith(copies[0].replace(b"\r\n", b"\n").strip() + b"\n")
+    # The demo's IMAP server keeps bare line feeds; real servers are compared to the byte in tests/outbound.
+    assert received[0].replace(b"\r\n", b"\n").endswith(copies[0].replace(b"\r\n", b"\n"))
 
 
 def test_from_an_empty_form_to_an_answered_ticket(page, demo):
