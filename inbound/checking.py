@@ -75,7 +75,13 @@ def _accounts_with_work(accounts: Sequence[MailAccount]) -> set[int]:
     """Accounts with messages found but not imported, or deletions not finished."""
     mine = IncomingMessage.objects.filter(account__in=accounts)
     unfinished = mine.filter(state__in=IncomingMessage.UNFINISHED).values_list("account_id")
-    deleting = mine.filter(state=State.IMPORTED, server_copy=IncomingMessage.ServerCopy.DELETING)
+    # Begun, and still wanted: what was begun before the switch was set off again stays as it is.
+    deleting = mine.filter(
+        state=State.IMPORTED,
+        server_copy=IncomingMessage.ServerCopy.DELETING,
+        account__ticket_options__is_enabled=True,
+        account__ticket_options__deletes_on_server=True,
+    )
     return {pk for (pk,) in unfinished.union(deleting.values_list("account_id"))}
 
 

@@ -40,6 +40,8 @@ _SAFE_MESSAGE_ID = re.compile(r"<?[!#-;=?-\[\]-~]{1,250}>?\Z")
 _SAFE_FLAG = re.compile(r"\\?[!#$&'+,./0-9:;<=>?@A-Z^_`a-z|~-]+\Z")
 _APPENDUID = re.compile(r"\[APPENDUID \d+ (\d{1,10})\]")
 
+# What an integer column holds; the mail is far beyond every limit anyway.
+_LARGEST_SIZE = 2**31 - 1
 _SEARCHING = ResponseLimits(line=4_194_304, total=8_388_608)
 _SLOWEST_BYTES_PER_SECOND = 32_768
 # RFC822.SIZE is an estimate on some servers (Exchange): allow half as much again, and a little for small
@@ -141,7 +143,7 @@ class ImapSession(ImapDialogue):
         for some in slices(uids):
             messages |= self._fetch(some, "(INTERNALDATE RFC822.SIZE)", ORDINARY)
         return [
-            MessageMeta(uid, internal_date_of(attributes), size)
+            MessageMeta(uid, internal_date_of(attributes), min(size, _LARGEST_SIZE))
             for uid, attributes in sorted(messages.items())
             if isinstance(size := attributes.get(b"RFC822.SIZE"), int)
         ]

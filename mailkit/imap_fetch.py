@@ -72,6 +72,8 @@ def internal_date_of(attributes: dict[bytes, Any]) -> datetime:
     if not isinstance(value, datetime) or value.tzinfo is None:
         return datetime.now(UTC)
     try:
-        return value.astimezone(UTC)
+        moment = value.astimezone(UTC)
     except (OverflowError, ValueError):
         return datetime.now(UTC)
+    # At the ends of the calendar no time zone could show it.
+    return moment if 1 < moment.year < 9999 else datetime.now(UTC)

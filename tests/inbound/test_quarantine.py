@@ -1,11 +1,13 @@
 """What can not be read waits with its original, its reason and a way to try again; the rest goes on."""
 
+from datetime import UTC, datetime
+
 import pytest
 from django.db import OperationalError
 from django.utils import timezone
 
 from audit.models import AuditEntry
-from inbound import fetching, pipeline, polling, quarantine
+from inbound import checking, fetching, pipeline, polling, quarantine
 from inbound.loops import loop_mark
 from inbound.models import IncomingMessage
 from inbound.quarantine import QuarantineError
@@ -13,6 +15,7 @@ from jobs import leases
 from jobs.models import Lease
 from mailaccounts.models import AccountHealth
 from mailaccounts.services import retire_account
+from mailkit import imap
 from tests.inbound.conftest import State, mail
 from tickets.models import Ticket, TicketMessage
 
@@ -286,3 +289,31 @@ def test_a_genuine_mail_taken_for_a_loop_can_be_read_and_is_not_answered(station
     quarantine.read_anyway(row=station.rows().get(), by=mail_administrator)
     assert station.poll().imported == 1
     assert station.decisions() == ["loop"]
+
+
+@pytest.mark.parametrize(
+    "told", [b"RFC822.SIZE 4294967295", b'INTERNALDATE "31-Dec-9999 23:30:00 +0000"'], ids=["size", "date"]
+)
+def test_b90_impossible_metadata_stops_no_poll(station, monkeypatch, told):
+    name = told.split()[0]
+    value = 2**32 - 1 if name == b"RFC822.SIZE" else datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
+    real = imap.read_fetch
+
+    def read_fetch(parts, asked):
+        return {
+            uid: found | ({name: value} if name in found else {}) for uid, found in real(parts, asked).items()
+        }
+
+    monkeypatch.setattr(imap, "read_fetch", read_fetch)
+    station.deliver(mail())
+    report = station.poll_unchecked()
+    assert (report.new, report.error) == (1, "")
+
+
+def test_r3_a_deletion_begun_and_no_longer_wanted_wakes_no_polls(station):
+    station.deliver(mail())
+    station.poll()
+    station.rows().update(server_copy=IncomingMessage.ServerCopy.DELETING)
+    assert checking._accounts_with_work([station.account]) == set()
+    station.change(deletes_on_server=True)
+    assert checking._accounts_with_work([station.account]) == {station.account.pk}
