@@ -11,7 +11,9 @@ from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+# What this installation writes: the SQLite database, collected static files, beat's schedule.
 VAR_DIR = BASE_DIR / "var"
+VAR_DIR.mkdir(mode=0o700, exist_ok=True)
 
 env = environ.Env()
 ENV_FILE = Path(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
