@@ -34,6 +34,7 @@ class Command(BaseCommand):
         with stopped_by_signal() as stopped:
             process.start()
             self.stdout.write(f"Running at http://{options['host']}:{options['port']}/ – Ctrl-C ends it.")
+            self.stdout.flush()
             stopped.wait()
         self.stdout.write("Stopping; running tasks finish first.")
         process.stop()
