@@ -204,6 +204,7 @@ MAIL_TIMEOUT_SECONDS = env.int("MAIL_TIMEOUT_SECONDS", default=30)
 MAIL_MAX_MESSAGE_BYTES = env.int("MAIL_MAX_MESSAGE_MB", default=50) * 1024 * 1024
 MAIL_TRUSTED_AUTHSERV_IDS = env.list("MAIL_TRUSTED_AUTHSERV_IDS", default=[])
 SENDMAIL_PATH = env.str("SENDMAIL_PATH", default="/usr/sbin/sendmail")
+LOCAL_MTA_PORT = env.int("LOCAL_MTA_PORT", default=25)
 TICKET_REOPEN_DAYS = env.int("TICKET_REOPEN_DAYS", default=30)
 # A copy of the database under another name stays quiet until an administrator confirms it (product §12).
 INSTANCE_NAME = env.str("INSTANCE_NAME", default="erp-mail")

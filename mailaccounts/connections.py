@@ -6,6 +6,7 @@ length of one login. What the environment allows to dial is decided here, never 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -84,9 +85,31 @@ def open_smtp(account: MailAccount, *, transcript: list[str] | None = None) -> I
     """
     smtp = _smtp_settings(account)
     if smtp.transport == SmtpSettings.Transport.LOCAL:
-        yield LocalMailProgram(settings.SENDMAIL_PATH)
+        with open_local(account, transcript=transcript) as transport:
+            yield transport
         return
     with smtp_access(account).open(transcript=transcript) as session:
+        yield session
+
+
+@contextmanager
+def open_local(account: MailAccount, *, transcript: list[str] | None = None) -> Iterator[MailTransport]:
+    """The mail program of this machine or, where there is none, the MTA that listens on it (product §3)."""
+    if os.access(settings.SENDMAIL_PATH, os.X_OK):
+        yield LocalMailProgram(settings.SENDMAIL_PATH)
+        return
+    endpoint = SmtpEndpoint(
+        host="127.0.0.1",
+        port=settings.LOCAL_MTA_PORT,
+        security="none",
+        # The one place that may dial loopback whatever the environment lists: no form names this address.
+        policy=NetworkPolicy.from_strings(
+            ["loopback"], ports=[settings.LOCAL_MTA_PORT], plaintext=["loopback"]
+        ),
+        timeout=float(settings.MAIL_TIMEOUT_SECONDS),
+        ehlo_name=ehlo_name(account),
+    )
+    with SmtpAccess(endpoint, None).open(transcript=transcript) as session:
         yield session
 
 

@@ -21,7 +21,7 @@ from mailkit.addresses import Address
 from mailkit.building import Draft, build_message
 from mailkit.errors import MailboxUnavailable, MailError
 from mailkit.imap import Folder, ImapSession
-from mailkit.smtp import LocalMailProgram, MailTransport
+from mailkit.smtp import MailTransport
 from ui import formatting
 
 logger = logging.getLogger(__name__)
@@ -103,7 +103,8 @@ def _probe_smtp(test: ConnectionTest, steps: StepRecorder) -> None:
     smtp = getattr(account, "smtp", None)
     if smtp is not None and smtp.is_enabled and smtp.transport == SmtpSettings.Transport.LOCAL:
         steps.know(host=settings.SENDMAIL_PATH)
-        message_id = _send(test, account, LocalMailProgram(settings.SENDMAIL_PATH), steps)
+        with connections.open_local(account) as transport:
+            message_id = _send(test, account, transport, steps)
     else:
         message_id = _send_through_server(test, account, steps)
     if hasattr(account, "imap"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -52,6 +53,9 @@ class LocalMailProgram:
         self, arguments: list[str], content: bytes, complaints: IO[bytes], before_dot: Callable[[], None]
     ) -> None:
         process = _start(arguments, complaints)
+        # A program that reads nothing would hold the write for ever.
+        watchdog = threading.Timer(self.timeout, process.kill)
+        watchdog.start()
         try:
             _write_all(process, content)
             before_dot()
@@ -59,6 +63,8 @@ class LocalMailProgram:
             process.kill()  # before its input ends: an unfinished message is discarded
             process.communicate()
             raise
+        finally:
+            watchdog.cancel()
         self._finish(process, complaints)
 
     def _finish(self, process: subprocess.Popen[bytes], complaints: IO[bytes]) -> None:

@@ -36,6 +36,10 @@ class SectionForm(Protocol):
         """Django's own."""
         ...
 
+    def has_changed(self) -> bool:
+        """Django's own."""
+        ...
+
     def save(self) -> Model:
         """Django's own."""
         ...
@@ -122,12 +126,13 @@ def save_section(
     one (a dict), else its model fields.
     """
     with transaction.atomic():
+        if form.has_changed():
+            fence()  # before the first row is touched: running work takes its lease first, too
         before = audited_state(form, form.instance.__class__.objects.filter(pk=form.instance.pk).first())
         saved: Model = form.save()
         changes = audit.differences(before, audited_state(form, saved), secrets=section.secrets)
         if changes:
             audit.record(action=f"section.{section.slug}", obj=owner, by=by, changes=changes)
-            fence()
     return saved
 
 

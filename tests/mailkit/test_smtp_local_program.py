@@ -96,6 +96,12 @@ def test_r23_a_program_that_ends_early_is_transient(program: Program):
         send(transport, raw=b"x" * 900 + b"\r\n" + (b"y" * 76 + b"\r\n") * 10_000)
 
 
+def test_r12_a_program_that_reads_nothing_is_given_up(program: Program):
+    transport = program.write(early="time.sleep(30)", timeout=0.5)
+    with pytest.raises(TransientDeliveryError):
+        send(transport, raw=b"x" * 900 + b"\r\n" + (b"y" * 76 + b"\r\n") * 10_000)
+
+
 def test_r24_a_program_that_dies_or_hangs_after_the_end_is_uncertain(program: Program):
     with pytest.raises(UncertainDelivery):
         send(program.write(late="import os; os.kill(os.getpid(), 9)"))
