@@ -98,14 +98,13 @@ def open_local(account: MailAccount, *, transcript: list[str] | None = None) -> 
     if os.access(settings.SENDMAIL_PATH, os.X_OK):
         yield LocalMailProgram(settings.SENDMAIL_PATH)
         return
+    port = settings.LOCAL_MTA_PORT
     endpoint = SmtpEndpoint(
         host="127.0.0.1",
-        port=settings.LOCAL_MTA_PORT,
+        port=port,
         security="none",
         # The one place that may dial loopback whatever the environment lists: no form names this address.
-        policy=NetworkPolicy.from_strings(
-            ["loopback"], ports=[settings.LOCAL_MTA_PORT], plaintext=["loopback"]
-        ),
+        policy=NetworkPolicy.from_strings(["loopback"], ports=[port], plaintext=["loopback"]),
         timeout=float(settings.MAIL_TIMEOUT_SECONDS),
         ehlo_name=ehlo_name(account),
     )

@@ -74,8 +74,22 @@ def test_t9_open_smtp_sends_and_its_transcript_holds_no_password(trusted, make_a
     assert "Geheim-4711" not in "\n".join(transcript)
 
 
-def test_local_mail_program_needs_no_server(make_account, settings):
-    settings.SENDMAIL_PATH = "/opt/sendmail"
-    account = make_account(imap=None, smtp={"transport": SmtpSettings.Transport.LOCAL, "host": ""})
-    with connections.open_smtp(account) as transport:
-        assert transport.sendmail_path == "/opt/sendmail"
+def local_account(make_account):
+    return make_account(imap=None, smtp={"transport": SmtpSettings.Transport.LOCAL, "host": ""})
+
+
+def test_local_mail_program_needs_no_server(make_account, settings, tmp_path):
+    program = tmp_path / "sendmail"
+    program.touch(mode=0o700)
+    settings.SENDMAIL_PATH = str(program)
+    with connections.open_smtp(local_account(make_account)) as transport:
+        assert transport.sendmail_path == str(program)
+
+
+def test_without_the_program_the_mta_on_localhost_takes_the_mail(make_account, settings, smtp_sink):
+    settings.SENDMAIL_PATH = "/nonexistent/sendmail"
+    settings.LOCAL_MTA_PORT = smtp_sink.port
+    settings.MAIL_ALLOWED_NETWORKS = ["public"]  # what forms may name does not matter here
+    with connections.open_smtp(local_account(make_account)) as transport:
+        transport.send("a@b.example", ["c@d.example"], b"Subject: x\r\n\r\ny\r\n", before_dot=lambda: None)
+    assert len(smtp_sink.transactions) == 1
