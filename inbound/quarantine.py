@@ -40,6 +40,7 @@ _REASONS: dict[str, Promise] = {
     "gone": _("The message is no longer on the server, and its content was never fetched."),
     "still_too_large": _("The message is still larger than the limit. Read it once in spite of its size."),
     "beyond_reading": _("Messages beyond 64 MB can not be read at all. Open it in a mail program."),
+    "account_rests": _("The account is retired or on hold. Let it work again, then try the message again."),
     "no_original": _("The original lies on the server only."),
 }
 
@@ -67,7 +68,7 @@ def read_anyway(*, row: IncomingMessage, by: AbstractBaseUser) -> None:
 def retry_all(*, by: AbstractBaseUser) -> int:
     """Try all again that can be; return how many."""
     count = 0
-    for row in IncomingMessage.objects.in_quarantine().select_related("mailbox"):
+    for row in IncomingMessage.objects.in_quarantine().select_related("mailbox", "account"):
         try:
             retry(row=row, by=by)
         except QuarantineError:
@@ -100,6 +101,8 @@ def read_original(*, row: IncomingMessage, by: AbstractBaseUser, reason: str) ->
 def _reopen(row: IncomingMessage, by: AbstractBaseUser, *, action: str, reason: str) -> None:
     if row.raw_id is None and not _is_on_server(row):
         raise QuarantineError("gone")
+    if row.account.is_retired or row.account.on_hold_since:
+        raise QuarantineError("account_rests")  # it would wait unseen, outside the quarantine
     state = State.STORED if row.raw_id else State.SEEN
     with transaction.atomic():
         _change(

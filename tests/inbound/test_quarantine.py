@@ -11,6 +11,7 @@ from inbound import checking, fetching, pipeline, polling, quarantine
 from inbound.loops import loop_mark
 from inbound.models import IncomingMessage
 from inbound.quarantine import QuarantineError
+from mailaccounts.services import retire_account
 from jobs import leases
 from jobs.models import Lease
 from mailaccounts.models import AccountHealth
@@ -178,6 +179,16 @@ def test_r39_settings_saved_just_before_the_lease_is_taken_count(station, monkey
     monkeypatch.setattr(leases, "acquire", acquire)
     assert station.poll_unchecked().error == "account_retired"
     assert station.states() == []
+
+
+def test_i1_a_message_of_a_resting_account_stays_in_sight(failing, mail_administrator):
+    failing.poll()
+    row = failing.rows().get(state=State.QUARANTINED)
+    retire_account(account=row.account, by=mail_administrator)
+    with pytest.raises(QuarantineError, match="."):
+        quarantine.retry(row=row, by=mail_administrator)
+    row.refresh_from_db()
+    assert row.state == State.QUARANTINED
 
 
 def test_retry_that_fails_comes_back(failing, mail_administrator):
