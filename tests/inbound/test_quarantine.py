@@ -11,7 +11,6 @@ from inbound import checking, fetching, pipeline, polling, quarantine
 from inbound.loops import loop_mark
 from inbound.models import IncomingMessage
 from inbound.quarantine import QuarantineError
-from mailaccounts.services import retire_account
 from jobs import leases
 from jobs.models import Lease
 from mailaccounts.models import AccountHealth
@@ -185,7 +184,7 @@ def test_i1_a_message_of_a_resting_account_stays_in_sight(failing, mail_administ
     failing.poll()
     row = failing.rows().get(state=State.QUARANTINED)
     retire_account(account=row.account, by=mail_administrator)
-    with pytest.raises(QuarantineError, match="."):
+    with pytest.raises(QuarantineError):
         quarantine.retry(row=row, by=mail_administrator)
     row.refresh_from_db()
     assert row.state == State.QUARANTINED
