@@ -14,7 +14,7 @@ from inbound.models import IncomingMessage
 from mailaccounts.models import MailAccount
 from masterdata import roles
 from masterdata.selectors import company
-from outbound.models import OutgoingMessage
+from outbound.selectors import may_see_outbox, needing_attention
 from tickets.models import Queue, Ticket
 
 if TYPE_CHECKING:
@@ -48,12 +48,9 @@ def tiles(user: User) -> list[Tile]:
     shown: list[Tile] = []
     if roles.is_agent(user):
         shown += ticket_tiles(user)
-    unsent = OutgoingMessage.objects.visible_to(user).filter(
-        state__in=[OutgoingMessage.State.FAILED, OutgoingMessage.State.UNCERTAIN],
-        settled_at=None,
-        replaced_by=None,
-    )
-    shown.append(Tile(unsent.count(), _("Not delivered"), reverse("outbound:list"), "warn"))
+    if may_see_outbox(user):
+        unsent = needing_attention(user)
+        shown.append(Tile(unsent.count(), _("Not delivered"), reverse("outbound:list"), "warn"))
     if roles.is_mail_administrator(user):
         shown += administrator_tiles(user)
     return shown

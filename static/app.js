@@ -106,6 +106,10 @@
     for (const control of root.querySelectorAll("[data-reveal]")) reveal(control);
     for (const frame of root.querySelectorAll("iframe[data-autoheight]")) watchFrame(frame);
     for (const bar of root.querySelectorAll("[data-bulk]")) countTicked(bar.dataset.bulk);
+    for (const tab of root.querySelectorAll(".section-tabs > [aria-current], .segmented > [aria-current]")) {
+      const bar = tab.parentElement;
+      if (tab.offsetLeft + tab.offsetWidth > bar.offsetLeft + bar.clientWidth) bar.scrollLeft = tab.offsetLeft - bar.offsetLeft - 16;
+    }
     const error = root.querySelector("[data-focus-first]");
     if (error) error.focus();
   };

@@ -85,8 +85,9 @@ FIRST_REPORT = Letter(
     """
 Guten Morgen,
 
-unser Förderband FB-220 (Baujahr 2023, Maschinennummer 220-0417) steht seit der Nachtschicht. Der Motorschutzschalter
-löst nach etwa 20 Sekunden aus, auch ohne Last. Ein Foto vom Typenschild hängt an.
+unser Förderband FB-220 (Baujahr 2023, Maschinennummer 220-0417) steht
+seit der Nachtschicht. Der Motorschutzschalter löst nach etwa 20 Sekunden
+aus, auch ohne Last. Ein Foto vom Typenschild hängt an.
 
 Wann können Sie jemanden schicken?
 
@@ -103,8 +104,9 @@ ORDER_QUESTION = Letter(
     """
 Sehr geehrte Damen und Herren,
 
-in der Auftragsbestätigung AB-2026-1187 steht als Liefertermin die KW 51. Vereinbart war die KW 49. Bitte bestätigen
-Sie uns den früheren Termin oder rufen Sie kurz an.
+in der Auftragsbestätigung AB-2026-1187 steht als Liefertermin die KW 51.
+Vereinbart war die KW 49. Bitte bestätigen Sie uns den früheren Termin
+oder rufen Sie kurz an.
 
 Freundliche Grüße
 Hanseatische Getränkelogistik GmbH
@@ -118,8 +120,9 @@ DRAWING = Letter(
     """
 Guten Tag,
 
-wir planen eine Rollenbahn von 12 Metern für Paletten bis 800 kg. Die Zeichnung finden Sie im Anhang. Bitte machen Sie
-uns ein Angebot einschließlich Montage im Werk Süd.
+wir planen eine Rollenbahn von 12 Metern für Paletten bis 800 kg. Die
+Zeichnung finden Sie im Anhang. Bitte machen Sie uns ein Angebot
+einschließlich Montage im Werk Süd.
 
 Viele Grüße
 Ingo Kellermann
@@ -143,8 +146,9 @@ OUT_OF_OFFICE = Letter(
     "Merle Claasen", "m.claasen@hanseatische-getraenkelogistik.example", SALES,
     "Automatische Antwort: Ihre Terminbestätigung",
     """
-Vielen Dank für Ihre Nachricht. Ich bin bis zum 4. Dezember nicht im Büro und lese meine E-Mails nicht. In dringenden
-Fällen wenden Sie sich bitte an disposition@hanseatische-getraenkelogistik.example.
+Vielen Dank für Ihre Nachricht. Ich bin bis zum 4. Dezember nicht im Büro
+und lese meine E-Mails nicht. In dringenden Fällen wenden Sie sich bitte an
+disposition@hanseatische-getraenkelogistik.example.
 """,
 )  # fmt: skip
 

@@ -7,12 +7,13 @@ from typing import Any
 from django.db.models import Prefetch
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from masterdata import access
 from masterdata.forms import EmployeeForm, SubstitutionForm
 from masterdata.models import Employee, Substitution
 from masterdata.views.settings import settings_crumb
+from ui import formatting
 from ui.csv_export import Column
 from ui.views import DeletePage, FormWithRowsPage, ListPage
 from ui.views.base import Crumb
@@ -45,6 +46,12 @@ class EmployeeList(access.ForMailAdministrators, ListPage):
         return Employee.objects.select_related("address", "user").prefetch_related(
             Prefetch("substitutions", running, to_attr="running_substitutions")
         )
+
+    def count_text(self, count: int) -> str:
+        """How many."""
+        return ngettext("%(count)s employee", "%(count)s employees", count) % {
+            "count": formatting.number(count)
+        }
 
     def get_create_url(self) -> str:
         """Everybody who sees the list may add."""

@@ -10,12 +10,13 @@ from django.db.models import Q
 from django.forms import BaseForm
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from audit import services as audit
 from masterdata import access
 from masterdata.forms import PasswordForm, UserCreateForm, UserForm
 from masterdata.views.settings import settings_crumb
+from ui import formatting
 from ui.csv_export import Column
 from ui.views import ConfirmPage, FormPage, ListPage, Option, Segments
 from ui.views.base import Crumb
@@ -57,6 +58,10 @@ class UserList(access.ForSuperusers, ListPage):
     empty_icon = "key"
     empty_title = gettext_lazy("No users")
     create_label = gettext_lazy("Add user")
+
+    def count_text(self, count: int) -> str:
+        """How many."""
+        return ngettext("%(count)s user", "%(count)s users", count) % {"count": formatting.number(count)}
 
     def get_create_url(self) -> str:
         """Superusers may."""

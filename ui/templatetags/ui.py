@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -139,6 +140,13 @@ def row_cells(form: BaseForm) -> list[layout.Cell]:
     groups = layout.groups_of(form)
     blocks = [block for group in groups for block in group.blocks if isinstance(block, list)]
     return [cell for block in blocks for cell in block if cell.field.name != "DELETE"]
+
+
+@register.filter
+def leads_to(navigation: Mapping[str, list[dict[str, Any]]], url_name: str) -> bool:
+    """Whether the reader's navigation has an entry for ``url_name``: what it lacks would answer 403."""
+    entries = [entry for group in navigation.values() for entry in group]
+    return any(entry["item"].url_name == url_name for entry in entries)
 
 
 @register.filter
