@@ -6,7 +6,7 @@ RUN_PORT ?= 8000
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset run worker test test-sqlite check format lock messages screenshots
+.PHONY: help setup demo demo-reset run worker test test-sqlite check format lock messages screenshots bench bench-import
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -40,6 +40,12 @@ test: setup ## All tests: on PostgreSQL and Redis, then on SQLite
 
 test-sqlite: setup ## The same on SQLite and the in-memory broker, but for the browser and mailkit, which has no database
 	@$(BIN)/pytest -n auto --dist loadgroup --create-db -m "not browser" --ignore tests/mailkit $(ARGS)
+
+bench: bench-import ## Every benchmark there is, against its reference in the same run
+
+bench-import: setup ## Import of 5,000 mails against mbsync; appends to docs/benchmarks.md
+	@scripts/test-packages dovecot-imapd postgresql isync
+	@$(BIN)/python -m bench.run --record docs/benchmarks.md $(ARGS)
 
 check: setup ## Style, types, layers, migrations, translations, deployment settings
 	@$(BIN)/ruff check .

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
+
+from jobs.arrays import execute_with_arrays, unnested
 
 
 def update_rows(rows: Sequence[Model], fields: Collection[str]) -> None:
@@ -18,30 +21,31 @@ def update_rows(rows: Sequence[Model], fields: Collection[str]) -> None:
     if not rows:
         return
     meta = rows[0]._meta  # noqa: SLF001  # Django documents it as public
-    columns = [field for name in fields if isinstance(field := meta.get_field(name), Field)]
-    key = meta.pk
-    sql = _statement(meta.db_table, key, columns, len(rows))
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [value for row in rows for value in _values(row, [key, *columns])])
+    fields_set = [field for name in fields if isinstance(field := meta.get_field(name), Field)]
+    columns = [meta.pk, *fields_set]
+    database = connections[DEFAULT_DB_ALIAS]  # looked up once: the usual proxy would do so for every value
+    values = [[_value(row, field, database) for row in rows] for field in columns]
+    if database.vendor == "postgresql":
+        source = f"SELECT * FROM {unnested(columns, database)}"  # noqa: S608  # types from the model
+        execute_with_arrays(database, _statement(meta.db_table, columns, source, database), values)
+    else:
+        places = f"({', '.join(['%s'] * len(columns))})"
+        statement = _statement(meta.db_table, columns, f"VALUES {', '.join([places] * len(rows))}", database)
+        with database.cursor() as cursor:
+            cursor.execute(statement, [value for row in zip(*values, strict=True) for value in row])
 
 
-def _statement(table: str, key: Field[Any, Any], columns: list[Field[Any, Any]], count: int) -> str:
-    quote = connection.ops.quote_name
-    names = [quote(str(field.column)) for field in (key, *columns)]
-    places = f"({', '.join(['%s'] * len(names))})"
-    # PostgreSQL takes the types of the whole list from its first row.
-    first = f"({', '.join(_typed(field) for field in (key, *columns))})"
-    values = ", ".join([first, *[places] * (count - 1)])
-    changes = ", ".join(f"{name} = v.{name}" for name in names[1:])
+def _statement(
+    table: str, columns: Sequence[Field[Any, Any]], source: str, database: BaseDatabaseWrapper
+) -> str:
+    quote = database.ops.quote_name
+    key, *names = [quote(str(field.column)) for field in columns]
+    changes = ", ".join(f"{name} = v.{name}" for name in names)
     return (
-        f"WITH v ({', '.join(names)}) AS (VALUES {values}) "  # noqa: S608  # names from the model, values bound
-        f"UPDATE {quote(table)} SET {changes} FROM v WHERE {quote(table)}.{names[0]} = v.{names[0]}"
+        f"WITH v ({', '.join([key, *names])}) AS ({source}) "  # noqa: S608  # names from the model
+        f"UPDATE {quote(table)} SET {changes} FROM v WHERE {quote(table)}.{key} = v.{key}"
     )
 
 
-def _typed(field: Field[Any, Any]) -> str:
-    return "%s" if connection.vendor == "sqlite" else f"%s::{field.rel_db_type(connection)}"
-
-
-def _values(row: Model, fields: list[Field[Any, Any]]) -> list[Any]:
-    return [field.get_db_prep_save(getattr(row, str(field.attname)), connection) for field in fields]
+def _value(row: Model, field: Field[Any, Any], database: BaseDatabaseWrapper) -> Any:
+    return field.get_db_prep_save(getattr(row, str(field.attname)), database)

@@ -231,6 +231,7 @@ def _address_literal(domain: str) -> str:
     return domain
 
 
+@lru_cache(maxsize=1024)  # an import compares the same few addresses mail after mail
 def normalise(address: str) -> str:
     """Return the form in which two addresses of one mailbox compare equal; invalid ones only lower-cased.
 

@@ -92,6 +92,8 @@ def _has_too_many_hops(parsed: ParsedMessage) -> bool:
 
 def _first_word(parsed: ParsedMessage, name: str) -> str:
     """Return the first token of a field in lower case, without comment and parameters."""
+    if name not in parsed.headers:
+        return ""
     words = re.split(r"[\s;,(]", (parsed.headers.get(name) or "").strip(), maxsplit=1)
     return words[0].lower()
 

@@ -31,8 +31,8 @@ def main(command: list[str]) -> int:
 
 
 @contextlib.contextmanager
-def postgresql(data: Path) -> Iterator[str]:
-    """A cluster that forgets everything: no fsync, trust on loopback only."""
+def postgresql(data: Path, *, durable: bool = False) -> Iterator[str]:
+    """A cluster with trust on loopback only; without fsync unless ``durable``."""
     binaries = newest_postgresql()
     port = free_port()
     data.mkdir()
@@ -54,9 +54,11 @@ def postgresql(data: Path) -> Iterator[str]:
         ]
     )
     options = (
-        f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= -c fsync=off "
-        "-c synchronous_commit=off -c full_page_writes=off -c max_connections=200 -c timezone=UTC"
+        f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories= "
+        "-c max_connections=200 -c timezone=UTC"
     )
+    if not durable:
+        options += " -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
     control = [
         *unprivileged,
         binaries / "pg_ctl",

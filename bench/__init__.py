@@ -1,0 +1,1 @@
+"""Benchmarks against programs that nobody here wrote; `make bench` runs them."""
