@@ -10,6 +10,7 @@ app_name = "cockpit"
 urlpatterns = [
     path("", views.start, name="start"),
     path("healthz", views.healthz, name="healthz"),
+    path("metrics", views.metrics, name="metrics"),
     path("confirm-copy/", views.confirm_copy, name="confirm_copy"),
 ]
 if settings.DEMO_FOLDER:

@@ -1,21 +1,24 @@
-"""Start page, health of the installation, and the confirmation of a copy."""
+"""Start page, health and metrics of the installation, and the confirmation of a copy."""
 
 from __future__ import annotations
 
 from typing import cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
+from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from audit import services as audit
 from cockpit import health, selectors
+from cockpit import metrics as figures
 from jobs import instance
 from masterdata import roles
 
@@ -40,6 +43,19 @@ def healthz(_request: HttpRequest) -> JsonResponse:
     """Health as JSON for monitoring: 200 while everything runs, 503 when something is down."""
     report = health.report()
     return JsonResponse(report.as_json(), status=200 if report.is_well else 503)
+
+
+@login_not_required
+@never_cache
+@require_GET
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Figures for whoever bears ``METRICS_TOKEN``; without that setting there is no such page."""
+    if not settings.METRICS_TOKEN:
+        raise Http404
+    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not constant_time_compare(token.strip(), settings.METRICS_TOKEN):
+        return HttpResponse(status=401, headers={"WWW-Authenticate": "Bearer"})
+    return HttpResponse(figures.exposition(), content_type=figures.CONTENT_TYPE)
 
 
 @require_http_methods(["GET", "POST"])

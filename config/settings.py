@@ -208,6 +208,8 @@ LOCAL_MTA_PORT = env.int("LOCAL_MTA_PORT", default=25)
 TICKET_REOPEN_DAYS = env.int("TICKET_REOPEN_DAYS", default=30)
 # A copy of the database under another name stays quiet until an administrator confirms it (product §12).
 INSTANCE_NAME = env.str("INSTANCE_NAME", default="erp-mail")
+# What a Prometheus server must bear to read /metrics; without it there is no such page.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 # Set by `make demo` only: the folder of the demo's own mail server.
 DEMO_FOLDER = env.str("DEMO_FOLDER", default="")
 

@@ -1,0 +1,165 @@
+"""``/metrics``: the state of the installation in Prometheus' text format, read from the database when asked.
+
+Nothing is counted in memory, so every web process answers the same, and a restart loses nothing. The number
+of queries does not depend on the number of accounts or mails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from django.db.models import Case, CharField, Count, F, Min, Q, Sum, Value, When
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from inbound.models import IncomingMessage
+from inbound.selectors import quarantine_count
+from jobs import heartbeats
+from mailaccounts.health import LARGE_BACKLOG
+from mailaccounts.models import MailAccount
+from outbound.models import OutgoingMessage
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+CopyState = OutgoingMessage.CopyState
+
+# The states of mailaccounts.health.health_card, decided by the database instead of row by row.
+_HEALTH = Case(
+    When(retired_at__isnull=False, then=Value("retired")),
+    When(imap__isnull=True, then=Value("send_only")),
+    When(on_hold_since__isnull=False, then=Value("on_hold")),
+    When(health__failing_since__isnull=False, health__is_paused=True, then=Value("paused")),
+    When(health__failing_since__isnull=False, then=Value("failing")),
+    When(health__warning_code__gt="", then=Value("warning")),
+    When(health__backlog__gte=LARGE_BACKLOG, then=Value("backlog")),
+    When(health__last_success_at__isnull=False, then=Value("ok")),
+    default=Value("waiting"),
+    output_field=CharField(),
+)
+HEALTH_STATES = (
+    "ok", "failing", "paused", "warning", "backlog", "waiting", "on_hold", "retired", "send_only",
+)  # fmt: skip
+# Polling goes on by itself; paused accounts wait for a person.
+_POLLED = ("ok", "failing", "warning", "backlog", "waiting")
+
+
+class StateCollector(Collector):
+    """Reads everything anew whenever it is asked."""
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Accounts, ledger, outbox, Sent copies, quarantine, worker; ages in seconds."""
+        now = timezone.now()
+        yield from account_families(now)
+        yield from ledger_families()
+        yield from outbox_families(now)
+        yield from worker_families()
+
+
+def exposition() -> bytes:
+    """The body of ``/metrics``."""
+    registry = CollectorRegistry()
+    registry.register(StateCollector())
+    return generate_latest(registry)
+
+
+def account_families(now: datetime) -> Iterator[GaugeMetricFamily]:
+    """Accounts by health, and how far polling is behind."""
+    rows = list(
+        MailAccount.objects.order_by()
+        .values(condition=_HEALTH)
+        .annotate(
+            accounts=Count("pk"),
+            succeeded=Min("health__last_success_at"),
+            due=Min("health__next_poll_at"),
+            waiting=Coalesce(Sum("health__backlog"), 0),
+        )
+    )
+    active = [row for row in rows if row["condition"] in {*_POLLED, "paused"}]
+    polled = [row for row in active if row["condition"] in _POLLED]
+    counts = {row["condition"]: row["accounts"] for row in rows}
+    yield by_state("accounts", "E-mail accounts by health.", HEALTH_STATES, counts)
+    yield gauge(
+        "last_successful_poll_age_seconds",
+        "Longest time since a successful poll, over accounts that are polled or paused.",
+        longest(now, (row["succeeded"] for row in active)),
+    )
+    yield gauge(
+        "poll_overdue_seconds",
+        "How long the account waiting longest has been due for a poll; 0 when none is.",
+        longest(now, (row["due"] for row in polled)),
+    )
+    yield gauge(
+        "backlog_messages",
+        "Messages on the servers that the last polls left for the next.",
+        sum(row["waiting"] for row in active),
+    )
+
+
+def ledger_families() -> Iterator[GaugeMetricFamily]:
+    """Where incoming messages stand, and what waits in quarantine."""
+    states = IncomingMessage.State
+    counts = dict(IncomingMessage.objects.values_list("state").annotate(n=Count("pk")).order_by())
+    yield by_state("ledger_messages", "Incoming messages by ledger state.", states.values, counts)
+    yield gauge("quarantine_open", "Messages in quarantine that nobody has settled.", quarantine_count())
+
+
+def outbox_families(now: datetime) -> Iterator[GaugeMetricFamily]:
+    """Where outgoing mails and their copies stand."""
+    outbox = OutgoingMessage.objects.order_by()
+    rows = outbox.values_list("state", "copy_state").annotate(n=Count("pk"))
+    states: dict[str, int] = {}
+    copies: dict[str, int] = {}
+    for state, copy_state, n in rows:
+        states[state] = states.get(state, 0) + n
+        copies[copy_state] = copies.get(copy_state, 0) + n
+    yield by_state("outbox_messages", "Outgoing mails by state.", OutgoingMessage.State.values, states)
+    wanted = (CopyState.PENDING.value, CopyState.FAILED.value)
+    yield by_state("sent_copies", "Copies for the Sent folder that are not there yet.", wanted, copies)
+    yield gauge(
+        "outbox_needing_attention",
+        "Mails failed or uncertain about which nobody has decided.",
+        outbox.needing_attention().count(),
+    )
+    # A mail queued for later is not late.
+    late = outbox.unfinished().exclude(Q(attempts=0) & Q(next_attempt_at__gt=now))
+    yield gauge(
+        "undelivered_oldest_seconds",
+        "Age of the oldest mail that should have left; 0 when there is none.",
+        longest(now, [late.aggregate(at=Min(F("created_at")))["at"]]),
+    )
+
+
+def worker_families() -> Iterator[GaugeMetricFamily]:
+    """Age of the worker's last sign of life; without a sample when there never was one."""
+    age = heartbeats.age("worker")
+    yield gauge(
+        "worker_heartbeat_age_seconds",
+        "Time since beat last reached a worker and the worker the database.",
+        age.total_seconds() if age is not None else None,
+    )
+
+
+def gauge(name: str, text: str, value: float | None) -> GaugeMetricFamily:
+    """One number; no sample where there is nothing to measure."""
+    family = GaugeMetricFamily(f"erp_mail_{name}", text)
+    if value is not None:
+        family.add_metric([], value)
+    return family
+
+
+def by_state(
+    name: str, text: str, states: tuple[str, ...] | list[str], counts: Mapping[str, int]
+) -> GaugeMetricFamily:
+    """One number a state, 0 included: a series that comes and goes cannot be alerted on."""
+    family = GaugeMetricFamily(f"erp_mail_{name}", text, labels=["state"])
+    for state in states:
+        family.add_metric([state], counts.get(state, 0))
+    return family
+
+
+def longest(now: datetime, moments: Iterator[datetime | None] | list[datetime | None]) -> float:
+    """Seconds since the earliest moment, at least 0."""
+    return max((0.0, *((now - at).total_seconds() for at in moments if at is not None)))
