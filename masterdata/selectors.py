@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
@@ -9,6 +10,7 @@ from django.contrib.auth.models import User
 from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Field, Q, QuerySet
 from django.utils.text import capfirst
+from django.utils.translation import gettext as _
 
 from audit.models import AuditEntry
 from masterdata import roles
@@ -47,15 +49,28 @@ def audit_entries_for(user: AbstractBaseUser | AnonymousUser) -> QuerySet[AuditE
     return AuditEntry.objects.filter(about_settings)
 
 
-def field_label(model: str, name: str) -> str:
-    """The name of a field as forms show it: "prefer_own_email" → "Eigene E-Mail bevorzugen"."""
+def field_label(model: str, name: str, *, section: str = "") -> str:
+    """The name of a field as forms show it: "prefer_own_email" → "Eigene E-Mail bevorzugen".
+
+    A section's options stand in a model of their own, named like the section, below the model recorded.
+    """
     try:
-        found = apps.get_model(model)._meta.get_field(name)  # noqa: SLF001  # Django documents it as public
+        found = _field(model, name, section)
     except (LookupError, ValueError, FieldDoesNotExist):
-        return capfirst(name.replace("_", " "))
+        return _(capfirst(name.replace("_", " ")))
     related: Any = found.related_model
     named = str(found.verbose_name) if isinstance(found, Field) else str(related._meta.verbose_name_plural)  # noqa: SLF001  # Django documents it as public
     return capfirst(named)
+
+
+def _field(model: str, name: str, section: str) -> Any:
+    owner = apps.get_model(model)
+    accessors = {section, f"{section.removesuffix('s')}_options"}
+    for related in owner._meta.related_objects:  # noqa: SLF001  # Django documents it as public
+        if related.one_to_one and related.get_accessor_name() in accessors:
+            with suppress(FieldDoesNotExist):
+                return related.related_model._meta.get_field(name)  # noqa: SLF001  # Django documents it as public
+    return owner._meta.get_field(name)  # noqa: SLF001  # Django documents it as public
 
 
 def model_label(name: str) -> str:

@@ -81,9 +81,11 @@ def action_label(action: str) -> str:
 @register.filter
 def changes(entry: AuditEntry) -> list[Change]:
     """Recorded changes as old and new text; secrets as the fact only; other details as they are."""
+    section = entry.action.rpartition(".")[2]
     recorded = entry.changes if isinstance(entry.changes, dict) else {}
     return [
-        _change(selectors.field_label(entry.object_type, name), value) for name, value in recorded.items()
+        _change(selectors.field_label(entry.object_type, name, section=section), value)
+        for name, value in recorded.items()
     ]
 
 
