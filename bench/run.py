@@ -47,7 +47,7 @@ def main() -> int:
             with with_services.postgresql(folder / "pg", durable=True) as url:
                 results = measure(source, folder, url, given.rounds)
     table, is_good = rows(results)
-    text = f"{HEADING}\n{table}"
+    text = f"{HEADING}\n{table}\n\n{spread(results)}"
     print(text)
     if given.record:
         with given.record.open("a", encoding="utf-8") as file:
@@ -132,6 +132,13 @@ def _memory(results: Sequence[dict[str, Any]]) -> tuple[str, bool]:
 def _line(*cells: str | bool) -> tuple[str, bool]:
     *texts, is_good = cells
     return "| " + " | ".join([*map(str, texts), "yes" if is_good else "**no**"]) + " |", bool(is_good)
+
+
+def spread(results: dict[str, list[dict[str, Any]]]) -> str:
+    """Every contestant's slowest and fastest round: far apart, the machine was busy and proves little."""
+    spans = {name: sorted(one["rate"] for one in rounds) for name, rounds in results.items()}
+    texts = [f"{name} {rates[0]:.0f}–{rates[-1]:.0f}" for name, rates in spans.items()]
+    return f"Slowest to fastest round, mails/s: {', '.join(texts)}."
 
 
 def machine() -> str:
