@@ -201,6 +201,8 @@ _ports = env.list("MAIL_ALLOWED_PORTS", default=["25", "143", "465", "587", "993
 MAIL_ALLOWED_PORTS = range(1, 65536) if _ports == ["any"] else [int(port) for port in _ports]
 MAIL_CA_FILE = env.str("MAIL_CA_FILE", default="")
 MAIL_TIMEOUT_SECONDS = env.int("MAIL_TIMEOUT_SECONDS", default=30)
+# After so long an IDLE is renewed, before a firewall on the way forgets the connection.
+MAIL_IDLE_SECONDS = env.int("MAIL_IDLE_SECONDS", default=540)
 MAIL_MAX_MESSAGE_BYTES = env.int("MAIL_MAX_MESSAGE_MB", default=50) * 1024 * 1024
 MAIL_TRUSTED_AUTHSERV_IDS = env.list("MAIL_TRUSTED_AUTHSERV_IDS", default=[])
 SENDMAIL_PATH = env.str("SENDMAIL_PATH", default="/usr/sbin/sendmail")

@@ -16,7 +16,8 @@ from typing import Any, TypeGuard
 from mailkit.arguments import reject_controls
 from mailkit.endpoint import Endpoint, PasswordLogin
 from mailkit.errors import InvalidArgument, MailboxUnavailable, ProtocolViolation, UidValidityChanged
-from mailkit.imap_dialogue import ORDINARY, ImapDialogue, expect_ok, words_of
+from mailkit.idle import IdlingDialogue
+from mailkit.imap_dialogue import ORDINARY, expect_ok, words_of
 from mailkit.imap_fetch import MessageMeta, RawMessage, internal_date_of, read_fetch
 from mailkit.imap_folders import Folder, encode_folder_name, read_folders
 from mailkit.imap_transport import GuardedClient, ResponseLimits
@@ -58,7 +59,7 @@ class FolderStatus:
     messages: int
 
 
-class ImapSession(ImapDialogue):
+class ImapSession(IdlingDialogue):
     """A logged-in connection, to be used in a ``with`` statement.
 
     Every method raises ConnectionFailed (or a subclass; the session is over then) when the dialogue breaks,

@@ -131,11 +131,15 @@ class ImapDialogue:
         self._engine.stream.close()
 
     @contextmanager
-    def _dialogue(self, limits: ResponseLimits) -> Iterator[None]:
-        """Bound one command, or a few. A broken connection or protocol ends the session."""
+    def _dialogue(self, limits: ResponseLimits | None) -> Iterator[None]:
+        """Bound one command, or a few. A broken connection or protocol ends the session.
+
+        None: what follows belongs to the command before, and to its bounds.
+        """
         if self._engine.state == "LOGOUT":
             raise ConnectionLost("the session is over")
-        self._engine.stream.begin(limits)
+        if limits:
+            self._engine.stream.begin(limits)
         try:
             with _translated():
                 yield

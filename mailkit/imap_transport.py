@@ -7,6 +7,7 @@ override: ``open``, ``read``, ``readline``, ``send``, ``starttls``, ``shutdown``
 
 from __future__ import annotations
 
+import contextlib
 import imaplib
 import io
 import re
@@ -53,7 +54,7 @@ class _SocketReader(io.RawIOBase):
     def __init__(self, sock: socket.socket, silence_seconds: float) -> None:
         super().__init__()
         self._sock = sock
-        self._silence_seconds = silence_seconds
+        self.silence_seconds = silence_seconds
         self.limits = ResponseLimits()
         self.probing = False
         self.begin(self.limits)
@@ -76,7 +77,7 @@ class _SocketReader(io.RawIOBase):
         left = self._seconds_left()
         if left <= 0:
             raise ConnectionTimeout("the answer took too long")
-        self._sock.settimeout(0 if self.probing else min(left, self._silence_seconds))
+        self._sock.settimeout(0 if self.probing else min(left, self.silence_seconds))
         try:
             count = self._sock.recv_into(buffer)
         except (BlockingIOError, ssl.SSLWantReadError):
@@ -166,6 +167,27 @@ class BoundedStream:
             return bool(self._buffered.peek(1))
         finally:
             self._raw.probing = False
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most ``seconds`` until the server says something, and tell whether it did.
+
+        Nothing is taken out of the stream. Raises ConnectionLost at its end.
+        """
+        self._raw.silence_seconds = max(seconds, 0.001)  # 0 would not wait but probe
+        try:
+            if self._buffered.peek(1):
+                return True
+        except ConnectionTimeout:
+            return False
+        finally:
+            self._raw.silence_seconds = self._silence_seconds
+        raise ConnectionLost("end of stream")
+
+    def interrupt(self) -> None:
+        """End the connection under whatever another thread waits for."""
+        with contextlib.suppress(OSError):
+            # Not SSLSocket's own, which takes the TLS away from under the thread that reads.
+            socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
     def send(self, data: bytes) -> None:
         """Send a command line or the literal that the line before announced.

@@ -1,0 +1,256 @@
+"""Push: mail becomes a ticket at once, and whatever a server does harms neither others nor the end."""
+
+import contextlib
+import queue as queues
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+
+from inbound import watching
+from inbound.watching import Bell, Watcher
+from mailaccounts import credentials, health
+from mailaccounts.models import MailAccount
+from mailkit.errors import AuthenticationFailed
+from tests.inbound.conftest import mail
+from tests.servers import CuttingProxy, wait_until
+from tests.stubs.scripted import ScriptedServer, imap_script, says
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CAPABLE = {b"CAPABILITY": b"* CAPABILITY IMAP4rev1 IDLE\r\n{tag} OK done\r\n"}
+
+
+class Watched:
+    """A running watcher; ``news`` holds the accounts it told of."""
+
+    def __init__(self) -> None:
+        self.news: queues.Queue[int] = queues.Queue()
+        self.watcher = Watcher(self.news.put)
+        self._thread = threading.Thread(target=self.watcher.run)
+
+    def __enter__(self) -> "Watched":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def stop(self) -> float:
+        """Stop; return the seconds it took."""
+        began = time.monotonic()
+        self.watcher.stop()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
+        return time.monotonic() - began
+
+    def wait_for(self, *stations) -> None:
+        """Return once news of every station was told, whatever else was."""
+        missing = {station.account.pk for station in stations}
+        while missing:
+            missing.discard(self.news.get(timeout=15))
+
+    def rests(self, station) -> bool:
+        watch = self.watcher._watches.get(station.account.pk)
+        return watch is not None and watch.rests
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch) -> None:
+    """Times in which a person would lose patience, in fractions of a second."""
+    monkeypatch.setattr(watching, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(watching, "FIRST_BACKOFF_SECONDS", 0.1)
+    monkeypatch.setattr(watching, "PACE_SECONDS", 0.0)
+
+
+@pytest.fixture
+def watched():
+    with Watched() as running:
+        yield running
+
+
+def logins(proxy: CuttingProxy) -> int:
+    return sum(b"LOGIN" in said or b"AUTHENTICATE" in said for said in proxy.from_client)
+
+
+def test_p6_mail_becomes_a_ticket_without_waiting_for_the_interval(make_station):
+    station = make_station(poll_seconds=3600)
+    with Watched() as watched:
+        watched.wait_for(station)  # connected
+        station.poll()
+        began = time.monotonic()
+        station.deliver(mail("Eilt"))
+        watched.wait_for(station)
+        station.poll()
+        assert time.monotonic() - began < 2
+    assert [ticket.subject for ticket in station.tickets()] == ["Eilt"]
+
+
+def test_an_idle_is_renewed_and_goes_on_telling(make_station, imap_proxy, settings):
+    settings.MAIL_IDLE_SECONDS = 0.2
+    station = make_station(port=imap_proxy.port)
+    with Watched() as watched:
+        wait_until(lambda: imap_proxy.from_client and b"W3 IDLE" in imap_proxy.from_client[0], "renewals")
+        watched.wait_for(station)
+        station.deliver(mail())
+        watched.wait_for(station)
+        assert logins(imap_proxy) == 1
+
+
+def test_a_server_that_restarts_is_watched_again(make_station, imap_proxy):
+    station = make_station(port=imap_proxy.port)
+    with Watched() as watched:
+        watched.wait_for(station)
+        for sock in list(imap_proxy._open):
+            with contextlib.suppress(OSError):
+                sock.shutdown(2)
+        # Told again on connecting: what came meanwhile was told by nobody.
+        watched.wait_for(station)
+        station.deliver(mail())
+        watched.wait_for(station)
+    assert logins(imap_proxy) == 2
+
+
+def test_a_server_without_idle_is_left_to_polling(make_station, bare_dovecot, watched):
+    station = make_station(server=bare_dovecot)
+    wait_until(lambda: watched.rests(station), "the watch rests")
+    assert watched.news.empty()
+
+
+def test_r32_a_refused_login_is_not_tried_again_until_the_settings_change(make_station, imap_proxy, watched):
+    station = make_station(port=imap_proxy.port)
+    good = station.account.imap.password_encrypted
+    station.account.imap.password_encrypted = credentials.encrypt(
+        "falsch", purpose=credentials.IMAP_PASSWORD, row_uuid=station.account.imap.uuid
+    )
+    station.account.imap.save()
+    wait_until(lambda: watched.rests(station), "the watch rests")
+    tried = logins(imap_proxy)
+    threading.Event().wait(0.5)
+    assert logins(imap_proxy) == tried
+    station.account.imap.password_encrypted = good
+    station.account.imap.password_changed_at = timezone.now()
+    station.account.imap.save()
+    watched.wait_for(station)
+
+
+def test_accounts_on_hold_retired_or_paused_are_let_go(make_station, watched):
+    stations = held, retired, paused = make_station(), make_station(), make_station()
+    watched.wait_for(*stations)
+    MailAccount.objects.filter(pk=held.account.pk).update(on_hold_since=timezone.now())
+    MailAccount.objects.filter(pk=retired.account.pk).update(retired_at=timezone.now())
+    for _ in range(health.LOGIN_ATTEMPTS):
+        health.record_failure(paused.account.pk, AuthenticationFailed("no"))
+    wait_until(lambda: not watched.watcher._watches, "nothing is watched")
+    health.resume(paused.account)
+    wait_until(lambda: list(watched.watcher._watches) == [paused.account.pk], "watched again")
+
+
+def test_a_copy_watches_nothing(make_station, monkeypatch):
+    make_station()
+    monkeypatch.setattr("jobs.instance.is_original", lambda: False)
+    assert Watcher(print)._targets() == {}
+
+
+def test_accounts_beyond_the_bound_are_left_to_polling_and_the_log_says_so(make_station, monkeypatch, caplog):
+    monkeypatch.setattr(watching, "ACCOUNTS", 1)
+    first, _second = make_station(), make_station()
+    assert list(Watcher(print)._targets()) == [first.account.pk]
+    assert "1 accounts beyond the first 1" in caplog.text
+
+
+@pytest.mark.parametrize("said", [b"* 1 EXISTS" * 100_000, b"* OK \xff\xfe\r\nnonsense\r\n", b"* BYE\r\n"])
+def test_b85_a_hostile_server_is_dropped_and_the_others_go_on(make_station, said):
+    hostile = imap_script(CAPABLE | {b"IDLE": says(b"+ idling\r\n" + said)})
+    with ScriptedServer(hostile) as server, Watched() as watched:
+        make_station(port=server.port)
+        station = make_station()
+        watched.wait_for(station)
+        wait_until(lambda: len(server.dialogues) >= 2, "dropped and tried again")
+        station.deliver(mail())
+        watched.wait_for(station)
+
+
+def test_stopping_takes_no_two_seconds_whatever_servers_do(make_station):
+    silent = imap_script(CAPABLE | {b"LOGIN": lambda dialogue, _line: dialogue.hold()})
+    deaf = imap_script(CAPABLE | {b"IDLE": says(b"+ idling\r\n")})
+    with ScriptedServer(silent) as mute, ScriptedServer(deaf) as idle, Watched() as watched:
+        make_station(port=mute.port)
+        quiet, fine = make_station(port=idle.port), make_station()
+        watched.wait_for(quiet, fine)
+        wait_until(lambda: b"LOGIN" in mute.received, "a login hangs")
+        assert watched.stop() < 2
+
+
+def test_watching_writes_nothing(make_station, watched):
+    station = make_station()
+    watched.wait_for(station)
+    written: list[str] = []
+
+    def note(execute, sql, params, many, context):
+        written.append(sql)
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        Watcher(print)._targets()
+    assert written
+    assert all(sql.startswith("SELECT") for sql in written)
+
+
+def test_the_bell_rings_at_once_then_at_its_pace_and_once_more(monkeypatch):
+    monkeypatch.setattr(watching, "PACE_SECONDS", 2.0)
+    bell = Bell()
+    assert not bell.rings(100.0)
+    bell.press(100.0)
+    assert bell.rings(100.0)
+    for moment in (100.1, 100.2, 101.0):
+        bell.press(moment)
+        assert not bell.rings(moment)
+    assert (bell.due_at(), bell.rings(102.0)) == (102.0, True)
+    assert not bell.rings(130.9)
+    assert (bell.rings(131.0), bell.due_at()) == (True, float("inf"))
+
+
+def test_backoff_grows_from_seconds_to_five_minutes(monkeypatch):
+    monkeypatch.setattr(watching, "FIRST_BACKOFF_SECONDS", 5.0)
+    assert all(2.5 <= watching.backoff_seconds(1) <= 5 for _ in range(50))
+    assert all(150 <= watching.backoff_seconds(99) <= 300 for _ in range(50))
+    assert len({watching.backoff_seconds(3) for _ in range(50)}) > 10
+
+
+def test_the_command_says_that_it_needs_a_broker(settings):
+    settings.CELERY_BROKER_URL = "memory://"
+    with pytest.raises(CommandError, match="CELERY_BROKER_URL"):
+        call_command("watch_mailboxes")
+
+
+def test_the_command_ends_at_sigterm(tmp_path):
+    environment = {
+        "ENV_FILE": "/nonexistent",
+        "SECRET_KEY": "s" * 60,
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'empty.sqlite3'}",
+        "CELERY_BROKER_URL": "redis://127.0.0.1:1/0",
+    }
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "watch_mailboxes"],
+        cwd=Path(__file__).parents[2],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert "Watching" in process.stdout.readline()
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5) == 0
+        assert time.monotonic() - began < 2
+    finally:
+        process.kill()
+        process.stdout.close()
