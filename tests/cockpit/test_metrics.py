@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -213,3 +215,11 @@ def test_the_number_of_queries_does_not_grow_with_the_data(scrape):
             scrape()
         counts.append(len(captured))
     assert counts[0] == counts[1] <= 9
+
+
+def test_operators_read_about_every_metric_and_alert_on_none_that_is_not_there(scrape):
+    heartbeats.beat("worker")
+    text = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
+    assert set(re.findall(r"erp_mail_\w+", text)) == {name for name, _state in scrape()}
+    states = re.findall(r"^\| `(\w+)` \|", text.split("## What each health state means")[1], re.MULTILINE)
+    assert sorted(states) == sorted(HEALTH_STATES)
