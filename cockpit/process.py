@@ -1,4 +1,4 @@
-"""Everything in one process: web server, worker and beat as threads (docs/adr/0003).
+"""Everything in one process: web server, worker, beat and watcher as threads (docs/adr/0003).
 
 The embedded default needs no broker and no second process. Three details make it work: the threads pool (a
 fork would not share ``memory://``), beat started with ``embedded_process=False`` for the same reason, and the
@@ -16,6 +16,10 @@ from celery import beat, current_app
 from django.core.wsgi import get_wsgi_application
 from waitress.server import create_server
 
+from inbound.tasks import poll_account
+from inbound.watching import Watcher
+from jobs.wake import wake
+
 logger = logging.getLogger(__name__)
 
 WEB_THREADS = 8
@@ -25,7 +29,7 @@ STOP_SECONDS = 30.0
 
 
 class OneProcess:
-    """Web server, worker and beat; :meth:`start` returns at once, :meth:`stop` waits for running tasks."""
+    """Web server, worker, beat, watcher; :meth:`start` returns at once, :meth:`stop` waits for tasks."""
 
     def __init__(self, *, host: str, port: int) -> None:
         self._server: Any = create_server(
@@ -41,24 +45,28 @@ class OneProcess:
             quiet=True,
         )
         self._beat = beat.Service(current_app, max_interval=1, scheduler_cls=beat.Scheduler)
+        self._watcher = Watcher(lambda account_id: wake(poll_account, account_id))
         self._web_thread = thread("web", self._server.run)
         self._worker_thread = thread("worker", self._worker.start)
         self._beat_thread = thread("beat", lambda: self._beat.start(embedded_process=False))
+        self._watcher_thread = thread("watcher", self._watcher.run)
 
     def start(self) -> None:
-        """Start the three threads; a taken port has raised OSError at construction."""
+        """Start the four threads; a taken port has raised OSError at construction."""
         self._web_thread.start()
         self._worker_thread.start()
         self._beat_thread.start()
+        self._watcher_thread.start()
 
     def stop(self) -> None:
         """Take no new work, let running tasks end, close the port."""
+        self._watcher.stop()
         self._beat.stop(wait=False)
         self._server.close()
         # Requests in hand end; the loop itself would go on for as long as a browser keeps its connection.
         self._server.task_dispatcher.shutdown(timeout=REQUEST_SECONDS)
         self._worker.stop(exitcode=0)
-        for running in (self._worker_thread, self._beat_thread):
+        for running in (self._worker_thread, self._beat_thread, self._watcher_thread):
             running.join(STOP_SECONDS)
 
 

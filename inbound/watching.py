@@ -149,6 +149,7 @@ class AccountWatch:
                 self.rests = True
                 return
             session.examine(self.target.folder)
+            logger.info("Watch of account %s: connected", self.target.account_id)
             # What came since the last poll is told by nobody.
             self._bell.press(time.monotonic())
             while not self._stopped.is_set():

@@ -20,7 +20,8 @@ from mailaccounts import credentials, health
 from mailaccounts.models import MailAccount
 from mailkit.errors import AuthenticationFailed
 from tests.inbound.conftest import mail
-from tests.servers import CuttingProxy, wait_until
+from tests.server_basics import stop
+from tests.servers import CuttingProxy, Dovecot, wait_until
 from tests.stubs.scripted import ScriptedServer, imap_script, says
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -116,6 +117,18 @@ def test_a_server_that_restarts_is_watched_again(make_station, imap_proxy):
         station.deliver(mail())
         watched.wait_for(station)
     assert logins(imap_proxy) == 2
+
+
+def test_a_dovecot_that_restarts_is_watched_again(make_station, server_certificate):
+    with Dovecot(server_certificate) as server:
+        station = make_station(server=server)
+        with Watched() as watched:
+            watched.wait_for(station)
+            stop(server._process)
+            server._process = subprocess.Popen([server._program, "-F", "-c", server.root / "dovecot.conf"])
+            watched.wait_for(station)
+            station.deliver(mail())
+            watched.wait_for(station)
 
 
 def test_a_server_without_idle_is_left_to_polling(make_station, bare_dovecot, watched):

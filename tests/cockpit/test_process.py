@@ -1,0 +1,35 @@
+"""Everything in one process, as a person runs it: it starts, watches mailboxes, and ends when told to."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.servers import free_port, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_one_process_watches_mailboxes_and_ends_soon(tmp_path):
+    log = tmp_path / "log"
+    command = [sys.executable, "scripts/demo.py", "--port", str(_port()), "--folder", str(tmp_path / "demo")]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "LOG_LEVEL": "INFO"}, stdout=output, stderr=output
+        )
+    try:
+        wait_until(lambda: log.read_text().count(": connected") >= 3, "mailboxes are watched", 60)
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert time.monotonic() - began < 10
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _port() -> int:
+    """A port below which the demo's IMAP and SMTP ports, a little above, exist too."""
+    return min(free_port(), 60_000)
