@@ -36,16 +36,17 @@ _PROSE: Final = re.compile(
     r"|user unknown|unbekannter empf[äa]nger",
     re.IGNORECASE,
 )
+# These look at one line each: a run of line ends before a line would be read anew from every one of them.
 _ORIGINAL_BELOW: Final = re.compile(
-    r"^[>|\s]*(?:-{3,} ?(?:below this line|this is a copy|original(?:-| )?(?:message|nachricht|header)"
+    r"^[>| \t\xa0]*+(?:-{3,} ?(?:below this line|this is a copy|original(?:-| )?(?:message|nachricht|header)"
     r"|the header|returned message|ursprüngliche nachricht|kopie)|message headers follow|reporting-mta:"
     r"|(?:received|return-path|message-id):\s)",
     re.IGNORECASE | re.MULTILINE,
 )
 _QUOTED_ID: Final = re.compile(
-    r"^[>\s]*(?:original-)?message-id:\s*(<[^<>\s]{1,998}>)", re.IGNORECASE | re.MULTILINE
+    r"^[> \t\xa0]*+(?:original-)?message-id:\s*+(<[^<>\s]{1,998}>)", re.IGNORECASE | re.MULTILINE
 )
-_QUOTED_TO: Final = re.compile(r"^[>\s]*(?:to|an):[^\n]{0,500}", re.IGNORECASE | re.MULTILINE)
+_QUOTED_TO: Final = re.compile(r"^[> \t\xa0]*+(?:to|an):[^\n]{0,500}", re.IGNORECASE | re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

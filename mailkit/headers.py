@@ -47,11 +47,11 @@ class Headers:
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the first field of that name as one decoded line, else ``default``."""
         raw = self.raw(name)
-        return default if raw is None else decode_words(raw)
+        return default if raw is None else _decoded(raw)
 
     def all(self, name: str) -> list[str]:
         """Return every field of that name, topmost first, each as one decoded line."""
-        return [decode_words(value) for value in self.all_raw(name)]
+        return [_decoded(value) for value in self.all_raw(name)]
 
     def raw(self, name: str) -> str | None:
         """Return the first field of that name unfolded, its encoded words untouched, else None.
@@ -75,16 +75,22 @@ class Headers:
 
     def items(self) -> Iterator[tuple[str, str]]:
         """Yield (name as written, decoded value) of every field in order."""
-        return ((name.decode("ascii"), decode_words(unfold(value))) for name, value, _ in self._fields)
+        return ((name.decode("ascii"), _decoded(unfold(value))) for name, value, _ in self._fields)
 
 
 def unfold(value: bytes) -> str:
     """Return a raw field body as one line without control characters, cut at the limit."""
     data = value[:MAX_HEADER_VALUE_BYTES].strip()
-    text = data.decode("ascii") if data.isascii() else charsets.decode(data)[0]
-    if text.isprintable():
-        return text
-    return _CONTROL.sub("", _FOLD.sub(" ", text))
+    return _one_line(data.decode("ascii") if data.isascii() else charsets.decode(data)[0])
+
+
+def _decoded(value: str) -> str:
+    """Decode encoded words: these can bring the line ends and NULs back that unfolding has removed."""
+    return _one_line(decode_words(value))
+
+
+def _one_line(text: str) -> str:
+    return text if text.isprintable() else _CONTROL.sub("", _FOLD.sub(" ", text))
 
 
 def visible(text: str) -> str:

@@ -29,6 +29,7 @@ MAX_BODY_BYTES: Final = 8 * 1024 * 1024  # of one text part, decoded
 MAX_PARAMETERS: Final = 100  # of one Content-Type or Content-Disposition
 MAX_REPORT_PARTS: Final = 10  # of one multipart/report
 MAX_REPORT_PART_BYTES: Final = 256 * 1024
+MAX_QUOTE_LINES: Final = 200_000  # of a text in which quotations are looked for
 MAX_HTML_CHARS: Final = 2_000_000  # what the sanitiser and the text view read of one document
 MAX_OPEN_TAGS: Final = 20_000  # HTML parsers take quadratic time beyond
 MAX_HTML_DEPTH: Final = 5_000

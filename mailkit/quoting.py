@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from mailkit.limits import MAX_QUOTE_LINES
+
 _MAX_LINE: Final = 400  # what is looked at of one line
 _SEPARATOR: Final = re.compile(
     r"[>*\s]*-{2,}\s*(?:original[- ]?(?:message|nachricht|mail)"
@@ -53,8 +55,10 @@ def split_quote(text: str) -> tuple[str, str]:
 
     Recognised are ``>`` quotes with English, German and some French and Spanish attributions (Gmail, Apple
     Mail, Thunderbird), Outlook's header blocks and separators, those of GMX, Web.de and T-Online, and the
-    signature separator ``-- `` (RFC 3676 §4.3).
+    signature separator ``-- `` (RFC 3676 §4.3). Texts of more than `MAX_QUOTE_LINES` lines stay whole.
     """
+    if text.count("\n") > MAX_QUOTE_LINES:  # nobody's letter: millions of lines cost minutes
+        return text.strip("\n"), ""
     lines = text.replace("\r\n", "\n").split("\n")
     heads = [line[:_MAX_LINE] for line in lines]
     start = _quotation_start(heads)

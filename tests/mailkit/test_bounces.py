@@ -92,3 +92,13 @@ def test_broken_status_parts_are_still_reports(status):
     end = raw.index(b"--grenze-1", start)
     parsed = parse_message(raw[:start] + status.encode() + b"\r\n" + raw[end:])
     assert parse_bounce(parsed).original_message_ids == ["angebot-1@erp.example"]
+
+
+def test_r28_b26_a_report_full_of_line_ends_is_read_at_once():
+    parsed = parsed_mail("r28-bounce-of-blank-lines")
+    started = time.monotonic()
+    bounce = parse_bounce(parsed)
+    assert time.monotonic() - started < 5
+    assert bounce is not None
+    assert [report.address for report in bounce.recipients] == ["anna@kunde.example"]
+    assert bounce.original_message_ids == ["original@erp.example"]

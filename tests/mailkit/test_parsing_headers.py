@@ -180,3 +180,10 @@ def test_subject_base_compares_threads():
 )
 def test_ticket_numbers(subject, number):
     assert ticket_number_in_subject(subject) == number
+
+
+def test_b68_encoded_words_bring_no_line_end_and_no_nul_into_a_field():
+    headers = parsed_mail("b68-encoded-line-ends").headers
+    assert headers.get("subject") == "Eins Bcc: x@evil.example"
+    assert headers.all("x-note") == ["ab c😀"]
+    assert dict(headers.items())["X-Note"] == "ab c😀"

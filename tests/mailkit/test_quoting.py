@@ -125,3 +125,10 @@ def test_b27_hostile_text_costs_linear_time(hostile):
     started = time.perf_counter()
     split_quote(hostile)
     assert time.perf_counter() - started < 5
+
+
+def test_b26_millions_of_blank_lines_are_not_searched_for_quotations():
+    text = "Ja\n" + "\n" * 20_000_000 + "> alt\n"
+    started = time.monotonic()
+    assert split_quote(text) == (text.strip("\n"), "")
+    assert time.monotonic() - started < 5
