@@ -6,7 +6,7 @@ RUN_PORT ?= 8000
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset run worker test test-sqlite check format lock messages screenshots bench bench-import
+.PHONY: help setup demo demo-reset run worker test test-sqlite check format lock messages screenshots bench bench-import fuzz
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,14 +38,17 @@ test: setup ## All tests: on PostgreSQL and Redis, then on SQLite
 	@$(BIN)/python scripts/with_services.py $(BIN)/pytest -n auto --dist loadgroup --create-db $(ARGS)
 	@$(MAKE) --no-print-directory test-sqlite
 
-test-sqlite: setup ## The same on SQLite and the in-memory broker, but for the browser and mailkit, which has no database
-	@$(BIN)/pytest -n auto --dist loadgroup --create-db -m "not browser" --ignore tests/mailkit $(ARGS)
+test-sqlite: setup ## The same on SQLite and the in-memory broker, but for the browser and what has no database
+	@$(BIN)/pytest -n auto --dist loadgroup --create-db -m "not browser" --ignore tests/mailkit --ignore tests/fuzz $(ARGS)
 
 bench: bench-import ## Every benchmark there is, against its reference in the same run
 
 bench-import: setup ## Import of 5,000 mails against mbsync; appends to docs/benchmarks.md
 	@scripts/test-packages dovecot-imapd postgresql isync
 	@$(BIN)/python -m bench.run --record docs/benchmarks.md $(ARGS)
+
+fuzz: setup ## Damage RUNS mails (SEED chooses which) and read them; failing ones come to test-output/
+	@$(BIN)/python -m fuzz.run --runs $(or $(RUNS),100000) --seed $(or $(SEED),1)
 
 check: setup ## Style, types, layers, migrations, translations, deployment settings
 	@$(BIN)/ruff check .

@@ -1,0 +1,1 @@
+"""Damaged mail in any quantity, and what must hold for each; `make fuzz` runs it."""
