@@ -200,6 +200,8 @@ def test_stopping_takes_no_two_seconds_whatever_servers_do(make_station):
         watched.wait_for(quiet, fine)
         wait_until(lambda: b"LOGIN" in mute.received, "a login hangs")
         assert watched.stop() < 2
+        left = {thread.name for thread in threading.enumerate()}
+        assert not left & {f"watch-{station.account.pk}" for station in (quiet, fine)}
 
 
 def test_watching_writes_nothing(make_station, watched):
