@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 import nh3
-from django.utils.html import escape
+from django.utils.html import escape, linebreaks
 from django.utils.translation import gettext_lazy as _
 
 from mailkit.html_text import html_to_text
@@ -18,6 +18,7 @@ TAGS = {"a", "b", "blockquote", "br", "div", "em", "h2", "h3", "i", "li", "ol", 
 _ATTRIBUTES = {"a": {"href"}}
 _SCHEMES = {"http", "https", "mailto", "tel"}
 
+_LINES = re.compile(r"<(?:p|br|div|ul|ol|h2|h3|blockquote)\b")
 _VARIABLE = re.compile(r"\{(TICKET|BETREFF)\}")
 # What mail programs turn into a link by themselves: with a scheme, with www., an address, or a bare host
 # name.
@@ -28,8 +29,12 @@ _LINK = re.compile(
 
 
 def sanitise(html: str) -> str:
-    """What may stand in the text: simple formatting and links, no picture, no style, no script."""
-    return nh3.clean(html, tags=TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel=None)
+    """What may stand in the text: simple formatting and links, no picture, no style, no script.
+
+    Who types plain lines gets them as lines: without any mark-up of lines, breaks become paragraphs.
+    """
+    clean = nh3.clean(html, tags=TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel=None)
+    return clean if _LINES.search(clean) else str(linebreaks(clean))
 
 
 def variables(*, number: str, subject: str) -> dict[str, str]:

@@ -62,7 +62,8 @@ class AutoresponderForm(forms.ModelForm[AutoresponderOptions]):
                 "Variables: {TICKET} is the ticket number, {BETREFF} the subject of the incoming e-mail."
             ),
             "html": gettext_lazy(
-                "HTML: paragraphs, emphasis, lists and links. A plain text is made from it. {BETREFF} is "
+                "Plain lines, or HTML with paragraphs, emphasis, lists and links; a plain text goes along. "
+                "{BETREFF} is "
                 "shortened to 200 characters and loses its links. A shop may answer its forms by itself: "
                 "then leave their sender out of the contact form senders of this account."
             ),

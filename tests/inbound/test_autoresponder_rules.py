@@ -251,3 +251,15 @@ def test_text_keeps_formatting_and_loses_danger():
     html = '<p style="x" onclick="y">Guten <b>Tag</b> <a href="javascript:1">a</a>'
     html += '<script>x</script><img src="https://x/y"></p>'
     assert autoreply_text.sanitise(html) == "<p>Guten <b>Tag</b> <a>a</a></p>"
+
+
+def test_plain_lines_stay_lines_in_both_forms_of_the_answer():
+    values = autoreply_text.variables(number="1", subject="Frage")
+    html = autoreply_text.render_html("Guten Tag,\n\nzu {BETREFF} & mehr\nIhr Service", values)
+    assert html == "<p>Guten Tag,</p>\n\n<p>zu Frage &amp; mehr<br>Ihr Service</p>"
+    assert "mehr\nIhr" in autoreply_text.render_text(html)
+
+
+def test_html_that_says_where_lines_end_is_left_alone():
+    template = "<p>Guten Tag,</p>\n<p>bis bald</p>"
+    assert autoreply_text.sanitise(template) == template
