@@ -2,8 +2,8 @@
 side (I2).
 
 Only mail imported after the switch was set, whose bytes still hash to what was stored, under the UIDVALIDITY
-it was found under; by UID EXPUNGE, never EXPUNGE or CLOSE. The settings are read again under the lease right
-before.
+it was found under; by UID EXPUNGE, never EXPUNGE or CLOSE. The settings are read again under the lease before
+each batch, and the lease is asked before each message, so that saved settings stop all but the one under way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from django.db.models import F, QuerySet
 from archive.models import RawMail
 from inbound.models import IncomingMessage, Mailbox
 from inbound.visit import Visit
-from jobs import failpoints, instance
+from jobs import failpoints, instance, leases
 from jobs.bulk import update_rows
 from mailaccounts.models import MailAccount
 from mailkit.imap import ImapSession
@@ -39,9 +39,9 @@ def delete_on_server(visit: Visit, session: ImapSession, mailbox: Mailbox) -> No
         return  # the folder was renumbered since: the next look finds everything anew (R14)
     while not visit.is_over() and (rows := _claim(visit, mailbox)):
         failpoints.reached("before_delete")
-        session.delete([row.uid for row in rows], expected_uid_validity=status.uid_validity)
+        deleted = _delete(visit, session, rows, status.uid_validity)
         failpoints.reached("after_delete")
-        _note_deleted(visit, mailbox, rows)
+        _note_deleted(visit, mailbox, deleted)
     session.unselect()
 
 
@@ -88,6 +88,23 @@ def _claim(visit: Visit, mailbox: Mailbox) -> list[IncomingMessage]:
         rows = [row for row in intact if row.pk in wanted]
         IncomingMessage.objects.filter(pk__in=wanted).update(server_copy=ServerCopy.DELETING)
     return rows
+
+
+def _delete(
+    visit: Visit, session: ImapSession, rows: Sequence[IncomingMessage], uid_validity: int
+) -> list[IncomingMessage]:
+    """Delete message by message, each under the lease, and return those that went before the slice was over.
+
+    A batch at once would be faster, but flagged and expunged under settings saved since (R39).
+    """
+    deleted = []
+    for row in rows:
+        if visit.is_over():
+            break
+        leases.renew(visit.lease)
+        session.delete([row.uid], expected_uid_validity=uid_validity)
+        deleted.append(row)
+    return deleted
 
 
 def _intact(rows: Sequence[IncomingMessage]) -> list[IncomingMessage]:

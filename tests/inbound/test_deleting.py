@@ -8,10 +8,13 @@ from django.utils import timezone
 from archive.models import RawMail
 from inbound import cleanup
 from inbound.models import IncomingMessage
+from inbound.visit import Visit
 from jobs import instance, leases
 from jobs.instance import UnconfirmedCopy
 from jobs.models import Instance
+from mailaccounts import services
 from mailaccounts.models import AccountHealth
+from mailkit.imap import ImapSession
 from tests.inbound.conftest import State, mail
 from tests.server_proxy import Cut
 from tests.servers import Dovecot
@@ -187,6 +190,50 @@ def test_r39_saved_settings_revoke_the_poll_before_it_deletes(deleting, monkeypa
     monkeypatch.setattr(cleanup, "_intact", save_settings)
     deleting.poll(error="settings_changed")
     assert len(deleting.server.flags(deleting.user)) == 1
+
+
+@pytest.mark.parametrize("change", ["switch off", "hold", "retire"])
+def test_r39_settings_saved_during_a_deletion_stop_it_after_the_message_under_way(
+    deleting, monkeypatch, mail_administrator, change
+):
+    deleting.deliver(*[mail(f"Nummer {number}") for number in range(8)])
+    real = ImapSession.delete
+    asked: list[int] = []
+
+    def delete(session, uids, **options):
+        asked.extend(uids)
+        if len(asked) == 3:
+            _save(deleting, change, mail_administrator)
+        real(session, uids, **options)
+
+    monkeypatch.setattr(ImapSession, "delete", delete)
+    report = deleting.poll_unchecked()
+    assert (report.error, asked) == ("settings_changed", [1, 2, 3])
+    left = deleting.server.flags(deleting.user)
+    assert left == {uid: frozenset() for uid in range(4, 9)}  # neither gone nor flagged
+
+
+def _save(station, change, user) -> None:
+    if change == "switch off":
+        station.change(deletes_on_server=False)
+        services.after_settings_change(station.account)
+    else:
+        {"hold": services.hold, "retire": services.retire_account}[change](account=station.account, by=user)
+
+
+def test_a_deletion_that_outlasts_its_slice_goes_on_in_the_next(deleting, monkeypatch):
+    deleting.deliver(*[mail(f"Nummer {number}") for number in range(5)])
+    real = ImapSession.delete
+
+    def delete(session, uids, **options):
+        real(session, uids, **options)
+        monkeypatch.setattr(Visit, "is_over", lambda visit: True)
+
+    monkeypatch.setattr(ImapSession, "delete", delete)
+    assert deleting.poll_unchecked().deleted == 1
+    monkeypatch.undo()
+    assert deleting.poll().deleted == 4
+    assert set(deleting.rows().values_list("server_copy", flat=True)) == {ServerCopy.DELETED}
 
 
 def test_r10_a_holder_that_overslept_can_not_delete(deleting, monkeypatch):
