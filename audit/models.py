@@ -1,4 +1,4 @@
-"""The record of changes: append-only."""
+"""The record of changes: append-only, and the seals that show whether it stayed so."""
 
 from __future__ import annotations
 
@@ -68,3 +68,16 @@ class AuditEntry(models.Model):
     def delete(self, *_args: Any, **_kwargs: Any) -> NoReturn:
         """Refused."""
         raise AppendOnlyError("Audit entries are never deleted")
+
+
+class AuditSeal(models.Model):
+    """One link of the chain over the entries: see :mod:`audit.chain`.
+
+    ``entry_id`` is a number, no foreign key: the seal of an entry that somebody removed has to remain.
+    """
+
+    entry_id = models.BigIntegerField(primary_key=True)
+    digest = models.CharField(max_length=64)
+
+    def __str__(self) -> str:
+        return f"{self.entry_id}:{self.digest}"
