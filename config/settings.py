@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import environ
+from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
@@ -242,6 +243,8 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 3600.0,
         "options": {"expires": 600},
     },
+    "seal-audit": {"task": "audit.seal", "schedule": 60.0, "options": {"expires": 60}},
+    "log-audit-head": {"task": "audit.log_head", "schedule": crontab(hour=0, minute=5)},
 }
 
 # --- logging -------------------------------------------------------------------------------------------
@@ -256,6 +259,8 @@ LOGGING = {
     "loggers": {
         "django.request": {"level": "ERROR"},
         "axes": {"level": "ERROR"},
+        # The heads of the audit chain belong into the log whatever LOG_LEVEL says.
+        "audit.chain": {"level": "INFO"},
         # A line for every wake-up would bury what matters.
         "celery.beat": {"level": "WARNING"},
         "celery.worker.strategy": {"level": "WARNING"},
