@@ -16,7 +16,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from jobs import leases
+from jobs import failpoints, leases
 from jobs.leases import HeldLease
 from outbound.clock import ago
 from outbound.models import DeliveryAttempt, OutgoingMessage, Recipient
@@ -76,6 +76,7 @@ def claim_batch(account_id: int, lease: HeldLease) -> list[Claim]:
         OutgoingMessage.objects.filter(pk__in=ids, state=State.QUEUED).update(
             state=State.SENDING, claim_token=token, inflight_since=Now()
         )
+    failpoints.reached("outbound_after_claim")
     claimed = OutgoingMessage.objects.filter(pk__in=ids, claim_token=token).select_related("raw", "account")
     rows = claimed.prefetch_related("recipients").order_by("next_attempt_at", "pk")
     return [Claim(row, lease, list(row.recipients.all())) for row in rows]
@@ -102,6 +103,7 @@ def mark_dot_sent(claim: Claim) -> None:
         attempt = DeliveryAttempt.objects.create(
             message=claim.message, account_id=claim.message.account_id, started_at=claim.started_at
         )
+        failpoints.reached("outbound_in_dot_sent")
     claim.attempt_id = attempt.pk
 
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from jobs import failpoints
 from mailkit.delivery import DeliveryResult, Reply
 from mailkit.errors import DeliveryError, MailError
 from outbound.claims import Claim, held
@@ -127,6 +128,8 @@ def _record(claim: Claim, verdict: Verdict, transcript: Sequence[str]) -> State:
         if held(claim).update(**_row_changes(claim, verdict)):
             _record_recipients(claim, verdict)
         _record_attempt(claim, verdict, transcript)
+        failpoints.reached("outbound_in_record")
+    failpoints.reached("outbound_after_record")
     return verdict.state
 
 

@@ -74,11 +74,15 @@ def age_claims() -> None:
     ("failpoint", "state_left", "state_later", "copies"),
     [
         # The dot was never sent: the mail waits again, and one copy arrives (R23).
+        ("outbound_after_claim", State.SENDING, State.SENT, 1),
         ("outbound_before_dot_sent", State.SENDING, State.SENT, 1),
+        ("outbound_in_dot_sent", State.SENDING, State.SENT, 1),
         # Written down, but not sent: nobody can know, so nobody repeats it.
         ("outbound_before_dot", State.DOT_SENT, State.UNCERTAIN, 0),
         # 250 received, not saved (R25): like R24.
         ("outbound_after_reply", State.DOT_SENT, State.UNCERTAIN, 1),
+        ("outbound_in_record", State.DOT_SENT, State.UNCERTAIN, 1),
+        ("outbound_after_record", State.SENT, State.SENT, 1),
     ],
 )
 def test_r25_a_worker_killed_around_the_dot(account, smtp_sink, failpoint, state_left, state_later, copies):
@@ -127,7 +131,9 @@ def test_r25_a_worker_killed_before_the_reply_leaves_one_copy_and_an_uncertain_r
 def test_r23_mails_claimed_with_the_one_that_killed_the_worker_go_out_later(account, smtp_sink):
     for _ in range(5):
         services.queue_message(draft=draft(), by=None)
-    run("deliver_once", failpoint="outbound_before_dot_sent")
+    run("deliver_once", failpoint="outbound_before_dot_sent:3")
+    states = list(OutgoingMessage.objects.order_by("pk").values_list("state", flat=True))
+    assert states == [State.SENT] * 2 + [State.SENDING] * 3
     age_claims()
     run("deliver_once")
     assert set(OutgoingMessage.objects.values_list("state", flat=True)) == {State.SENT}
