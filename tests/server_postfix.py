@@ -1,0 +1,120 @@
+"""A real Postfix, private to a test run: own configuration, queue and port; relays to an SMTP sink."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.server_basics import answers, free_port, require_program, stop, wait_until
+
+_MAIN_CF = """
+compatibility_level = 3.6
+queue_directory = {root}/spool
+data_directory = {root}/data
+maillog_file = {root}/log
+maillog_file_prefixes = {root}
+myhostname = postfix.example
+mydestination =
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+mynetworks = 127.0.0.0/8
+local_recipient_maps =
+alias_maps =
+alias_database =
+local_header_rewrite_clients =
+relayhost = [127.0.0.1]:{relay_port}
+smtp_tls_security_level =
+smtpd_recipient_restrictions = check_recipient_access regexp:{root}/recipients, permit_mynetworks, reject
+smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_error_sleep_time = 0
+smtpd_soft_error_limit = 1000
+smtpd_hard_error_limit = 1000
+in_flow_delay = 0
+"""
+
+_MASTER_CF = """
+127.0.0.1:{port} inet n - n - - smtpd
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+proxymap unix - - n - - proxymap
+smtp unix - - n - - smtp
+error unix - - n - - error
+retry unix - - n - - error
+anvil unix - - n - 1 anvil
+scache unix - - n - 1 scache
+postlog unix-dgram n - n - 1 postlogd
+"""
+
+
+_MASTER = "/usr/lib/postfix/sbin/master"
+
+
+class Postfix:
+    """A private Postfix (root only): takes mail on ``port`` and hands all of it to ``relay_port``.
+
+    Recipients whose local part begins with ``unknown`` are refused for good (550), those of ``greylisted``
+    for now (450).
+    """
+
+    def __init__(self, relay_port: int) -> None:
+        self._program = require_program("postfix", "postfix")
+        if os.geteuid() != 0:
+            pytest.skip("Postfix needs root to drop its rights from")
+        self._relay_port = relay_port
+        self.host, self.port = "localhost", free_port()
+
+    def __enter__(self) -> "Postfix":
+        # Unix sockets live below: the path must stay short.
+        self.root = Path(tempfile.mkdtemp(prefix="postfix-", dir="/tmp"))
+        self.root.chmod(0o755)
+        for name in ("spool", "data", "conf"):
+            (self.root / name).mkdir()
+        shutil.chown(self.root / "data", "postfix")
+        self._write("conf/main.cf", _MAIN_CF)
+        self._write("conf/master.cf", _MASTER_CF)
+        self._write("recipients", "/^unknown/ 550 5.1.1 User unknown\n/^greylisted/ 450 4.7.1 Greylisted\n")
+        configuration = ["-c", str(self.root / "conf")]
+        subprocess.run([self._program, *configuration, "check"], check=True)  # makes the queue's folders
+        # Its master ends its whole process group.
+        self._process = subprocess.Popen([_MASTER, *configuration, "-d"], start_new_session=True)
+        try:
+            wait_until(self._is_ready, "Postfix answers", 30)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        stop(self._process)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _write(self, name: str, text: str) -> None:
+        (self.root / name).write_text(
+            text.format(root=self.root, port=self.port, relay_port=self._relay_port)
+        )
+
+    def _is_ready(self) -> bool:
+        if self._process.poll() is not None:
+            pytest.fail(f"Postfix ended: {self.log()}")
+        return answers(self.port)
+
+    def log(self) -> str:
+        """Return what Postfix wrote so far."""
+        path = self.root / "log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    @property
+    def is_idle(self) -> bool:
+        """Tell whether everything that was taken has been handed on.
+
+        A mail moves from ``incoming`` to ``active``: asked in that order, it cannot slip through.
+        """
+        queues = (self.root / "spool" / name for name in ("incoming", "active", "deferred"))
+        return not any(path.is_file() for queue in queues for path in queue.rglob("*"))
