@@ -16,9 +16,8 @@ from celery import beat, current_app
 from django.core.wsgi import get_wsgi_application
 from waitress.server import create_server
 
-from inbound.tasks import poll_account
+from inbound.tasks import wake_poll
 from inbound.watching import Watcher
-from jobs.wake import wake
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +44,7 @@ class OneProcess:
             quiet=True,
         )
         self._beat = beat.Service(current_app, max_interval=1, scheduler_cls=beat.Scheduler)
-        self._watcher = Watcher(lambda account_id: wake(poll_account, account_id))
+        self._watcher = Watcher(wake_poll)
         self._web_thread = thread("web", self._server.run)
         self._worker_thread = thread("worker", self._worker.start)
         self._beat_thread = thread("beat", lambda: self._beat.start(embedded_process=False))

@@ -10,6 +10,7 @@ import environ
 from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
+from kombu import Queue
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # What this installation writes: the SQLite database, collected static files, beat's schedule.
@@ -221,8 +222,18 @@ DEMO_FOLDER = env.str("DEMO_FOLDER", default="")
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="memory://localhost/")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"polling_interval": 0.01} if CELERY_BROKER_URL.startswith("memory") else {"visibility_timeout": 3600}
+    {"polling_interval": 0.01}
+    if CELERY_BROKER_URL.startswith("memory")
+    else {"visibility_timeout": 3600, "queue_order_strategy": "priority"}
 )
+# A free worker takes from the first queue that holds a task (Redis; other brokers take turns): what a person
+# waits for, checks of servers, polls with news, then the rest of long polls (docs/scaling.md).
+CELERY_TASK_DEFAULT_QUEUE = "celery"
+CELERY_TASK_QUEUES = [Queue(name) for name in ("celery", "checks", "polls", "backlog")]
+CELERY_TASK_ROUTES = {
+    "inbound.check_accounts": {"queue": "checks"},
+    "inbound.poll_account": {"queue": "polls"},
+}
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True
@@ -235,6 +246,12 @@ CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 CELERY_BEAT_SCHEDULE = {
     "check-accounts": {"task": "inbound.check_accounts", "schedule": 5.0, "options": {"expires": 5}},
+    "check-failing-accounts": {
+        "task": "inbound.check_accounts",
+        "kwargs": {"failing": True},
+        "schedule": 15.0,
+        "options": {"expires": 15},
+    },
     "deliver-due": {"task": "outbound.deliver_due", "schedule": 5.0, "options": {"expires": 5}},
     "append-due": {"task": "outbound.append_due", "schedule": 10.0, "options": {"expires": 10}},
     "heartbeat": {"task": "jobs.beat_heartbeat", "schedule": 10.0, "options": {"expires": 10}},

@@ -24,7 +24,9 @@ State = IncomingMessage.State
 THREADS = 50
 LIMIT = 100
 CLAIM = timedelta(seconds=90)
-"""How long a claimed account is left alone by other checks: longer than the slowest server may take."""
+"""How long a claimed account is left alone by other checks: longer than the slowest server may take, and as
+long as the poll it wakes may wait for a worker.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,27 +39,38 @@ class Look:
     has_work: bool
 
 
-def check_due(on_news: Callable[[int], None]) -> int:
+def check_due(
+    on_news: Callable[[int], None],
+    *,
+    failing: bool | None = None,
+    on_backlog: Callable[[int], None] | None = None,
+    on_more: Callable[[], None] = lambda: None,
+) -> int:
     """Ask the servers of due accounts whether anything changed; call ``on_news`` with each account that has
     news.
 
     An account is reported as soon as its own server has answered, so a silent one delays nobody (R12).
-    Returns how many accounts were looked at.
+    ``failing`` keeps to accounts that failed last, or to the others: servers known to be slow or dead are
+    asked apart. An account known to have work left over goes to ``on_backlog``, where given, without being
+    asked. ``on_more`` is called, before any server is asked, when more accounts may be due than one check
+    takes. Returns how many accounts were looked at.
     """
-    accounts = _claim()
+    accounts = _claim(failing)
+    if len(accounts) == LIMIT:
+        on_more()
     with_work = _accounts_with_work(accounts)
     looks = [look for account in accounts if (look := _prepare(account, with_work))]
     for look in looks:
         if look.has_work:
-            on_news(look.account.pk)
+            (on_backlog or on_news)(look.account.pk)
     for look, result in _ask_all([look for look in looks if not look.has_work]):
         _settle(look, result, on_news)
     return len(looks)
 
 
-def _claim() -> list[MailAccount]:
+def _claim(failing: bool | None = None) -> list[MailAccount]:
     """Take due accounts for this check, so that a second beat or worker finds none of them (R9)."""
-    due = health.due_account_ids(LIMIT)
+    due = health.due_account_ids(LIMIT, failing=failing)
     AccountHealth.objects.bulk_create([AccountHealth(account_id=pk) for pk in due], ignore_conflicts=True)
     now = timezone.now()
     # The moment is the name of this claim: what carries it afterwards is ours.
@@ -89,7 +102,7 @@ def _prepare(account: MailAccount, with_work: Collection[int] = ()) -> Look | No
     try:
         access = imap_access(account)
     except MailError as error:
-        health.record_failure(account.pk, error)
+        health.record_failure(account.pk, error, claim=account.health.next_poll_at)
         return None
     mailboxes = list(account.mailboxes.all())
     has_work = account.pk in with_work or _has_unknown(account, mailboxes)
@@ -127,11 +140,14 @@ def _ask(look: Look) -> bool | MailError:
 
 
 def _settle(look: Look, result: bool | MailError, on_news: Callable[[int], None]) -> None:
+    claim = look.account.health.next_poll_at
     if isinstance(result, MailError):
-        health.record_failure(look.account.pk, result)
+        health.record_failure(look.account.pk, result, claim=claim)
     elif result:
         on_news(look.account.pk)
     else:
         pause = timedelta(seconds=look.account.imap.poll_seconds)
         warning = look.account.health.warning_code
-        health.record_success(look.account.pk, next_poll_at=timezone.now() + pause, warning_code=warning)
+        health.record_success(
+            look.account.pk, next_poll_at=timezone.now() + pause, warning_code=warning, claim=claim
+        )

@@ -26,6 +26,8 @@ from mailkit.errors import MailboxUnavailable, MailError
 from mailkit.imap import ImapSession
 
 LEASE_TTL = timedelta(seconds=120)
+CONTINUED_WITHIN = timedelta(seconds=90)
+"""How long a poll whose slice ran out is left to the task that goes on with it, before a check finds it."""
 SLICE_SECONDS = 25.0
 DEFAULT_FOLDER = "INBOX"
 
@@ -116,33 +118,42 @@ def _poll_leased(account: MailAccount, lease: HeldLease, seconds: float | None, 
         return
     visit = Visit.begin(account, lease, seconds=seconds)
     try:
-        failed_folder = _visit_server(visit)
+        error = _try_server(visit)
+        _record(visit, error)
     except LeaseLost:
         report.error = SETTINGS_CHANGED
     except UnconfirmedCopy:
         report.error = UNCONFIRMED_COPY
-    except MailError as error:
-        _fail(account, error, report)
     else:
-        if failed_folder:
-            _fail(account, failed_folder, report)
-        else:
-            _succeed(visit)
+        if error:
+            report.error, report.error_detail = error.code, error.detail
     report.take(visit.counts)
     report.has_more = visit.has_more
 
 
-def _fail(account: MailAccount, error: MailError, report: PollReport) -> None:
-    report.error, report.error_detail = error.code, error.detail
-    health.record_failure(account.pk, error)
+def _try_server(visit: Visit) -> MailError | None:
+    try:
+        return _visit_server(visit)
+    except MailError as error:
+        return error
 
 
-def _succeed(visit: Visit) -> None:
-    pause = timedelta(0) if visit.has_more else timedelta(seconds=visit.account.imap.poll_seconds)
+def _record(visit: Visit, error: MailError | None) -> None:
+    """Note how the account is, unless settings saved since have made that untrue (R39). Raises LeaseLost."""
+    backlog = 0 if error else _backlog(visit.account)
+    with visit.fenced():
+        if error:
+            health.record_failure(visit.account.pk, error)
+        else:
+            _record_success(visit, backlog)
+
+
+def _record_success(visit: Visit, backlog: int) -> None:
+    pause = CONTINUED_WITHIN if visit.has_more else timedelta(seconds=visit.account.imap.poll_seconds)
     health.record_success(
         visit.account.pk,
         next_poll_at=timezone.now() + pause,
-        backlog=_backlog(visit.account),
+        backlog=backlog,
         warning_code=visit.warning,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from celery import shared_task
 from django.utils import timezone
@@ -16,13 +17,36 @@ from mailaccounts.models import MailAccount
 
 logger = logging.getLogger(__name__)
 
+_CHECK_WAITS = 15.0
+"""Seconds after which beat has sent another check."""
+_POLL_WAITS = checking.CLAIM.total_seconds()
+
 
 @shared_task(name="inbound.check_accounts")
-def check_accounts() -> None:
-    """Look at due accounts (sent by beat) and wake a poll for each that has news."""
-    if not instance.is_original():
-        return
-    checking.check_due(lambda account_id: wake(poll_account, account_id))
+def check_accounts(failing: bool = False) -> None:
+    """Look at due accounts (sent by beat) and wake a poll for each that has news.
+
+    More due than one check takes are left to a further one, which another worker may begin at once.
+    """
+    if instance.is_original():
+        checking.check_due(
+            wake_poll,
+            failing=failing,
+            on_backlog=wake_backlog,
+            on_more=partial(wake, check_accounts, failing, expires=_CHECK_WAITS),
+        )
+
+
+def wake_poll(account_id: int) -> None:
+    """Let a worker poll the account soon. A task that waits too long is dropped: by then a check has sent
+    another.
+    """
+    wake(poll_account, account_id, expires=_POLL_WAITS)
+
+
+def wake_backlog(account_id: int) -> None:
+    """The same behind all polls with news, so that a storm in one account delays no other (R22)."""
+    wake(poll_account, account_id, queue="backlog", expires=_POLL_WAITS)
 
 
 @shared_task(name="inbound.poll_account")
@@ -33,8 +57,7 @@ def poll_account(account_id: int) -> None:
     except MailAccount.DoesNotExist:
         return  # deleted since the task was sent
     _log(account_id, report)
-    if report.has_more and not report.error:
-        wake(poll_account, account_id)
+    _go_on(account_id, report)
 
 
 @shared_task(name="inbound.poll_now")
@@ -48,8 +71,12 @@ def poll_now(run_id: int) -> None:
     run.error_code, run.error_detail = report.error, report.error_detail
     run.finished_at = timezone.now()
     run.save()
+    _go_on(run.account_id, report)
+
+
+def _go_on(account_id: int, report: PollReport) -> None:
     if report.has_more and not report.error:
-        wake(poll_account, run.account_id)
+        wake_backlog(account_id)
 
 
 def _log(account_id: int, report: PollReport) -> None:

@@ -73,12 +73,24 @@ class HealthCard:
 
 
 def record_success(
-    account_id: int, *, next_poll_at: datetime, backlog: int = 0, warning_code: str = ""
+    account_id: int,
+    *,
+    next_poll_at: datetime,
+    backlog: int = 0,
+    warning_code: str = "",
+    claim: datetime | None = None,
 ) -> None:
-    """A poll went through, with ``backlog`` messages still to fetch; ``warning_code`` is explained."""
+    """A poll went through, with ``backlog`` messages still to fetch; ``warning_code`` is explained.
+
+    ``claim`` is the time that ``next_poll_at`` was set to while the account was looked at. Where it stands no
+    more, a newer poll or a change of settings has come before, and nothing is recorded (R39). Who gives none
+    holds the account's lease in this transaction.
+    """
     now = timezone.now()
     with transaction.atomic():
-        before = _row(account_id)
+        before = _row(account_id, claim)
+        if before is None:
+            return
         AccountHealth.objects.filter(pk=before.pk).update(
             last_attempt_at=now,
             last_success_at=now,
@@ -93,11 +105,16 @@ def record_success(
             _tell(account_id, ConnectionEvent.Kind.WARNED, code=warning_code)
 
 
-def record_failure(account_id: int, error: MailError) -> None:
-    """A poll failed: back off, and pause where trying again by itself would do harm or no good."""
+def record_failure(account_id: int, error: MailError, *, claim: datetime | None = None) -> None:
+    """A poll failed: back off, and pause where trying again by itself would do harm or no good.
+
+    ``claim`` is that of :func:`record_success`.
+    """
     now = timezone.now()
     with transaction.atomic():
-        before = _row(account_id)
+        before = _row(account_id, claim)
+        if before is None:
+            return
         login_failures = before.login_failures + _is_refused_login(error)
         pauses = login_failures >= LOGIN_ATTEMPTS or _awaits_a_person(error)
         AccountHealth.objects.filter(pk=before.pk).update(
@@ -120,7 +137,7 @@ def resume(account: MailAccount) -> None:
 
     What failed last stays on the health card until a poll has shown that it is over.
     """
-    _row(account.pk)
+    AccountHealth.objects.get_or_create(account=account)
     AccountHealth.objects.filter(account=account).update(
         next_poll_at=timezone.now(), is_paused=False, failures=0, login_failures=0
     )
@@ -141,11 +158,14 @@ def forget_old_events() -> int:
     return ConnectionEvent.objects.filter(pk__in=list(old.values_list("pk", flat=True))).delete()[0]
 
 
-def due_account_ids(limit: int) -> list[int]:
-    """Accounts to poll now, those waiting longest first."""
+def due_account_ids(limit: int, *, failing: bool | None = None) -> list[int]:
+    """Accounts to poll now, those waiting longest first; ``failing`` keeps to those that failed last, or not."""
     now = timezone.now()
     due = Q(health__isnull=True) | Q(health__next_poll_at__isnull=True) | Q(health__next_poll_at__lte=now)
     accounts = MailAccount.objects.active().filter(due, imap__isnull=False, on_hold_since__isnull=True)
+    if failing is not None:
+        has_failed = Q(health__failing_since__isnull=False)
+        accounts = accounts.filter(has_failed if failing else ~has_failed)
     waiting = accounts.exclude(health__is_paused=True).order_by(
         F("health__next_poll_at").asc(nulls_first=True), "pk"
     )
@@ -210,8 +230,11 @@ _NO_TROUBLE = {
 }
 
 
-def _row(account_id: int) -> AccountHealth:
-    return AccountHealth.objects.get_or_create(account_id=account_id)[0]
+def _row(account_id: int, claim: datetime | None) -> AccountHealth | None:
+    if claim is None:
+        return AccountHealth.objects.get_or_create(account_id=account_id)[0]
+    # Locked, so that settings saved at this moment have the last word.
+    return AccountHealth.objects.select_for_update().filter(account=account_id, next_poll_at=claim).first()
 
 
 def _tell(account_id: int, kind: ConnectionEvent.Kind, *, code: str = "", detail: str = "") -> None:

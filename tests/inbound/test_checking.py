@@ -2,14 +2,18 @@
 
 import socket
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connections
 from django.utils import timezone
 
-from inbound import checking, tasks
+from config.celery import app as celery
+from inbound import checking, polling, tasks
 from inbound.models import Mailbox
+from mailaccounts import health
 from mailaccounts.models import AccountHealth
+from mailkit.errors import ConnectionTimeout
 from tests.inbound.conftest import mail
 
 
@@ -105,7 +109,7 @@ def test_an_unreadable_password_is_told_and_the_others_go_on(make_station):
 
 def test_a_copy_checks_nothing(station, monkeypatch):
     monkeypatch.setattr("jobs.instance.is_original", lambda: False)
-    monkeypatch.setattr(checking, "check_due", lambda _news: pytest.fail("a copy must stay quiet"))
+    monkeypatch.setattr(checking, "check_due", lambda *_, **__: pytest.fail("a copy must stay quiet"))
     tasks.check_accounts()
 
 
@@ -126,3 +130,60 @@ def test_a_poll_in_a_thread_closes_nothing_it_does_not_own(make_station):
     thread.start()
     thread.join()
     assert station.states() == ["imported"]
+
+
+def test_r12_servers_that_failed_are_asked_apart_from_the_others(make_station):
+    failed, fine = make_station(), make_station()
+    health.record_failure(failed.account.pk, ConnectionTimeout())
+    _due(failed)
+    news: list[int] = []
+    checking.check_due(news.append, failing=False)
+    assert news == [fine.account.pk]
+    news.clear()
+    checking.check_due(news.append, failing=True)
+    assert news == [failed.account.pk]
+
+
+def test_more_due_accounts_than_one_check_takes_are_told_before_any_server_is_asked(
+    make_station, monkeypatch
+):
+    monkeypatch.setattr(checking, "LIMIT", 2)
+    stations = [make_station() for _ in range(3)]
+    told: list[object] = []
+    checking.check_due(told.append, on_more=lambda: told.append("more"))
+    assert told == ["more", *(station.account.pk for station in stations[:2])]
+    told.clear()
+    checking.check_due(told.append, on_more=lambda: told.append("more"))
+    assert told == [stations[2].account.pk]
+
+
+def test_r22_left_over_work_and_further_slices_wait_behind_polls_with_news(make_station, monkeypatch):
+    sent: list[tuple[int, str | None]] = []
+    monkeypatch.setattr(
+        tasks.poll_account, "apply_async", lambda args, queue=None, **_: sent.append((args[0], queue))
+    )
+    storm, quiet = make_station(), make_station()
+    storm.deliver(mail(), mail())
+    storm.poll()
+    storm.rows().update(state="stored")
+    quiet.poll()
+    quiet.deliver(mail())
+    _due(storm, quiet)
+    tasks.check_accounts()
+    assert sorted(sent) == [(storm.account.pk, "backlog"), (quiet.account.pk, None)]
+    sent.clear()
+    monkeypatch.setattr(polling.poll, "__kwdefaults__", {"slice_seconds": 0.0})
+    tasks.poll_account(storm.account.pk)
+    assert sent == [(storm.account.pk, "backlog")]
+    assert AccountHealth.objects.get(account=storm.account).next_poll_at > timezone.now() + timedelta(
+        seconds=60
+    )  # no check sends another one meanwhile
+
+
+def test_r22_a_free_worker_takes_what_a_person_waits_for_first_and_backlogs_last():
+    names = [queue.name for queue in celery.conf.task_queues]
+    routes = celery.conf.task_routes
+    assert names.index("celery") < names.index(routes["inbound.check_accounts"]["queue"])
+    assert (
+        names.index("checks") < names.index(routes["inbound.poll_account"]["queue"]) < names.index("backlog")
+    )

@@ -9,9 +9,8 @@ from typing import Any, NoReturn
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from inbound.tasks import poll_account
+from inbound.tasks import wake_poll
 from inbound.watching import Watcher
-from jobs.wake import wake
 
 
 class Command(BaseCommand):
@@ -26,10 +25,10 @@ class Command(BaseCommand):
                 "process of its own set CELERY_BROKER_URL."
             )
         signal.signal(signal.SIGTERM, _interrupt)
-        self.stdout.write("Watching mailboxes – Ctrl-C ends it.")
-        self.stdout.flush()
         try:
-            Watcher(lambda account_id: wake(poll_account, account_id)).run()
+            self.stdout.write("Watching mailboxes – Ctrl-C ends it.")
+            self.stdout.flush()
+            Watcher(wake_poll).run()
         except KeyboardInterrupt:
             self.stdout.write("Stopped.")
 
