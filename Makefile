@@ -6,7 +6,7 @@ RUN_PORT ?= 8000
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset run worker test test-sqlite check format lock messages screenshots bench bench-import fuzz
+.PHONY: help setup demo demo-reset run worker test test-sqlite check format lock messages screenshots bench bench-import fuzz soak
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -49,6 +49,10 @@ bench-import: setup ## Import of 5,000 mails against mbsync; appends to docs/ben
 
 fuzz: setup ## Damage RUNS mails (SEED chooses which) and read them; failing ones come to test-output/
 	@$(BIN)/python -m fuzz.run --runs $(or $(RUNS),100000) --seed $(or $(SEED),1)
+
+soak: setup ## Inject faults until RUNS mails were imported and RUNS sent (SEED chooses which)
+	@scripts/test-packages dovecot-imapd postgresql redis-server
+	@$(BIN)/python -m soak.run --runs $(or $(RUNS),10000) --seed $(or $(SEED),1) $(ARGS)
 
 check: setup ## Style, types, layers, migrations, translations, deployment settings
 	@$(BIN)/ruff check .
