@@ -106,6 +106,16 @@ class MailAccount(models.Model):
         """Name of the lease that one sending session at a time holds; saving settings revokes it, too."""
         return f"outbound:{self.pk}"
 
+    @property
+    def copying_lease_name(self) -> str:
+        """Name of the lease for copying what was sent to the mailbox; saving settings revokes it, too."""
+        return f"sent-copies:{self.pk}"
+
+    @property
+    def lease_names(self) -> list[str]:
+        """All leases of work that goes on under the account's settings."""
+        return [self.lease_name, self.sending_lease_name, self.copying_lease_name]
+
 
 class MailAccountEmployee(models.Model):
     """An employee of a personal account, or one who may send from a company account."""

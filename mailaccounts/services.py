@@ -30,7 +30,7 @@ def after_settings_change(account: MailAccount) -> None:
     Revokes the leases of a running poll and a sending session, so that their next commit is refused, and
     lifts a pause. Call it inside the transaction of the change.
     """
-    leases.revoke([account.lease_name, account.sending_lease_name])
+    leases.revoke(account.lease_names)
     if hasattr(account, "imap"):
         health.resume(account)
 
@@ -89,7 +89,7 @@ def retire_account(*, account: MailAccount, by: AbstractBaseUser) -> None:
         retired = MailAccount.objects.active().filter(pk=account.pk).update(retired_at=timezone.now())
         if retired:
             audit.record(action="account.retired", obj=account, by=by)
-            leases.revoke([account.lease_name, account.sending_lease_name])
+            leases.revoke(account.lease_names)
     account.refresh_from_db()
 
 
@@ -129,7 +129,7 @@ def delete_account(*, account: MailAccount, by: AbstractBaseUser) -> None:
     try:
         with transaction.atomic():
             audit.record(action="account.deleted", obj=account, by=by)
-            leases.revoke([account.lease_name, account.sending_lease_name])
+            leases.revoke(account.lease_names)
             account.delete()
     except ProtectedError as error:
         raise AccountInUse(account.email) from error

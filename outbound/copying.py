@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -63,7 +64,7 @@ def copy_due(account_id: int, *, slice_seconds: float = SLICE_SECONDS) -> CopyRe
     """
     instance.require_original()
     report = CopyReport(account_id)
-    lease = leases.acquire(f"sent-copies:{account_id}", ttl=_LEASE_TTL)
+    lease = leases.acquire(MailAccount(pk=account_id).copying_lease_name, ttl=_LEASE_TTL)
     if lease is None:
         report.error = "busy"
         return report
@@ -150,7 +151,9 @@ class _Slice:
         attempts = due(self._account.pk).values_list("copy_attempts", flat=True).first() or 0
         _defer(due(self._account.pk).order_by(), attempts, error)
         if isinstance(error, AuthenticationFailed):
-            health.record_failure(self._account.pk, error)  # counts with the polls' attempts (R32)
+            with transaction.atomic():
+                leases.renew(self._lease)
+                health.record_failure(self._account.pk, error)  # counts with the polls' attempts (R32)
 
 
 def _is_there(session: ImapSession, message: OutgoingMessage) -> bool:

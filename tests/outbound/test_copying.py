@@ -12,8 +12,10 @@ from jobs import instance
 from jobs.models import Instance
 from mailaccounts import credentials
 from mailaccounts.models import AccountHealth
+from mailaccounts.services import after_settings_change
 from mailkit.addresses import Address
-from outbound import services, tasks
+from mailkit.errors import AuthenticationFailed
+from outbound import copying, services, tasks
 from outbound.copying import copy_due, due_account_ids
 from outbound.delivery import deliver
 from outbound.errors import NotPossible
@@ -209,6 +211,18 @@ def test_r32_a_wrong_password_counts_with_the_polls_and_pauses(account, dovecot,
     assert due_account_ids() == []
     row.refresh_from_db()
     assert (row.state, row.copy_state) == (State.SENT, CopyState.PENDING)
+
+
+def test_r39_settings_saved_during_a_copy_stop_it_and_outlive_its_refused_login(account, monkeypatch):
+    send(account)
+
+    def save_then_refuse(_account):
+        after_settings_change(account)
+        raise AuthenticationFailed("wrong password")
+
+    monkeypatch.setattr(copying, "open_imap", save_then_refuse)
+    assert copy_due(account.pk).error == "lease_lost"
+    assert AccountHealth.objects.get(account=account).login_failures == 0
 
 
 def test_a_copy_of_the_database_touches_no_mailbox(account):
