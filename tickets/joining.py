@@ -96,7 +96,7 @@ class Placement:
     """The decision: join ``ticket``, or make a new one (None), ``related`` to another; or neither.
 
     ``is_nowhere``: the bounce of a mail that belongs to no ticket. ``sender_joins``: the sender takes part
-    from now on.
+    from now on. ``is_our_own``: our answer, come back through another of our accounts.
     """
 
     ticket: KnownTicket | None = None
@@ -104,6 +104,7 @@ class Placement:
     marks: tuple[str, ...] = ()
     sender_joins: bool = True
     is_nowhere: bool = False
+    is_our_own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,12 +152,23 @@ def _candidates(mail: IncomingMail, known: Known) -> Iterator[_Candidate]:
 def _joined(
     mail: IncomingMail, ticket: KnownTicket, known: Known, *, takes_part: bool, reopen_days: int
 ) -> Placement:
+    if _is_our_own(mail, ticket, known):
+        return Placement(ticket, marks=(Mark.ALSO_SENT_TO,), sender_joins=False, is_our_own=True)
     if _is_long_closed(ticket, mail.received_at, timedelta(days=reopen_days)):
         return Placement(related=ticket, marks=(Mark.FOLLOW_UP,))
     marks = [] if takes_part else [Mark.TOKEN_FROM_UNKNOWN_SENDER]
     if any(copy.ticket is ticket for copy in _copies(mail, known)):
         marks.append(Mark.ALSO_SENT_TO)
     return Placement(ticket=ticket, marks=tuple(marks), sender_joins=takes_part)
+
+
+def _is_our_own(mail: IncomingMail, ticket: KnownTicket, known: Known) -> bool:
+    """Whether we wrote it: an answer of this ticket that went to another of our accounts as well."""
+    sent = known.messages.get(stored_id(mail.parsed.message_id), ())
+    return any(
+        not message.is_incoming and message.ticket is ticket and message.sender == mail.proven_sender
+        for message in sent
+    )
 
 
 def _is_long_closed(ticket: KnownTicket, at: datetime, limit: timedelta) -> bool:

@@ -45,7 +45,7 @@ _ONLY_MESSAGE = frozenset({Mark.TEXT_CUT, Mark.REPLY_TO_ELSEWHERE})
 class Entry:
     """The rows of one mail; ``new_ticket`` is None where it joins one that exists or begins in this batch.
 
-    ``is_quiet``: it makes nobody act, so it neither reopens a ticket nor ends its waiting.
+    ``is_quiet``: it makes nobody act, so it neither reopens a ticket nor ends its waiting (R37).
     """
 
     ticket: KnownTicket
@@ -149,7 +149,7 @@ def _entry(mail: IncomingMail, placement: Placement, marks: list[str], context: 
         participants=_participants(mail, placement, context.own),
         related=placement.related,
         link_reason=placement.marks[0] if placement.related else "",
-        is_quiet=_is_quiet(mail, marks),
+        is_quiet=placement.is_our_own or _is_quiet(mail, marks),
     )
 
 

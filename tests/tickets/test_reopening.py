@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
+from mailkit.addresses import Address
 from tests.tickets.mails import eml
 from tickets.importing import PlanOutdated, import_batch, plan_batch
 from tickets.joining import state_after_mail
@@ -135,6 +136,46 @@ def test_an_absence_notice_reopens_nothing(import_mail, ticket, state):
     ticket.refresh_from_db()
     assert ticket.state == state
     assert ticket.closed_at is not None
+
+
+@pytest.mark.parametrize("closes", [True, False])
+def test_r37_our_own_answer_to_another_of_our_accounts_wakes_nobody(
+    import_mail, incoming, make_account, account, ticket, queue_agent, closes
+):
+    sales = make_account("sales@brandis.example")
+    to = [*answer_recipients(ticket).to, Address("", sales.email)]
+    sent = reply(
+        ticket=ticket, by=queue_agent, from_address=account.email, to=to, text="Danke.", closes=closes
+    )
+    ticket.refresh_from_db()
+    before = (ticket.state, ticket.closed_at)
+    raw = b"Received: from mx.example\r\n" + sent.raw.content_bytes
+    came_back = import_mail(incoming(raw, account=sales))
+    ticket.refresh_from_db()
+    assert came_back.ticket == ticket
+    assert Mark.ALSO_SENT_TO in came_back.marks
+    assert Mark.TOKEN_FROM_UNKNOWN_SENDER not in came_back.marks
+    assert (ticket.state, ticket.closed_at) == before
+
+
+def test_r37_an_id_of_ours_under_a_proven_forgery_is_no_answer_of_ours(
+    import_mail, incoming, account, ticket, queue_agent
+):
+    to = answer_recipients(ticket).to
+    sent = reply(ticket=ticket, by=queue_agent, from_address=account.email, to=to, text="Danke.", closes=True)
+    forged = incoming(sent.raw.content_bytes + b"Nachtrag\r\n", marks=(Mark.AUTHENTICATION_FAILED,))
+    assert Mark.TOKEN_FROM_UNKNOWN_SENDER in import_mail(forged).marks
+    ticket.refresh_from_db()
+    assert ticket.state == State.OPEN
+
+
+def test_b70_a_customers_second_mail_under_the_same_id_reopens_all_the_same(import_mail, ticket):
+    first = answer_to(ticket, message_id="again@stadtwerke.example")
+    import_mail(first)
+    Ticket.objects.filter(pk=ticket.pk).update(state=State.CLOSED, closed_at=timezone.now())
+    import_mail(first + b"Noch etwas\r\n")
+    ticket.refresh_from_db()
+    assert ticket.state == State.OPEN
 
 
 def test_the_state_is_judged_as_it_is_when_the_batch_is_written(incoming, ticket, queue_agent):
