@@ -15,6 +15,7 @@ from inbound.exclusion import first_state
 from inbound.models import IncomingMessage, Mailbox
 from inbound.reasons import Reason
 from inbound.visit import Visit
+from jobs import failpoints
 from jobs.inserting import insert_rows
 from mailkit.imap import FolderStatus, ImapSession, MessageMeta
 
@@ -89,6 +90,7 @@ def enter(visit: Visit, session: ImapSession, mailbox: Mailbox, uids: Sequence[i
         mailbox.undiscovered = max(mailbox.undiscovered - len(uids), 0)
         mailbox.server_messages = max(mailbox.server_messages - (len(uids) - len(rows)), 0)
         mailbox.save(update_fields=["next_uid", "undiscovered", "server_messages"])
+    failpoints.reached("after_discovery")
     visit.counts.new += len(rows)
     for row in rows:
         visit.counts.add(row.state)

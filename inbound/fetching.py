@@ -10,7 +10,7 @@ from django.utils import timezone
 from inbound.models import IncomingMessage, Mailbox
 from inbound.reasons import Reason
 from inbound.visit import Visit
-from jobs import leases
+from jobs import failpoints, leases
 from jobs.bulk import update_rows
 from mailkit.errors import MailboxUnavailable, ProtocolViolation
 from mailkit.imap import ImapSession
@@ -54,6 +54,7 @@ def fetch(visit: Visit, session: ImapSession, rows: Sequence[IncomingMessage]) -
     and LeaseLost.
     """
     leases.renew_for_transfer(visit.lease, sum(row.size for row in rows))
+    failpoints.reached("before_fetch")
     try:
         contents = _contents(session, rows)
     except MailboxUnavailable as error:

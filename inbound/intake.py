@@ -12,6 +12,7 @@ from archive.services import store_raw
 from inbound.fetching import BATCH_BYTES, BATCH_MESSAGES, FetchedMail
 from inbound.models import IncomingMessage, Mailbox
 from inbound.visit import Visit
+from jobs import failpoints
 from jobs.bulk import update_rows
 
 State = IncomingMessage.State
@@ -25,6 +26,8 @@ def store(visit: Visit, mails: Sequence[FetchedMail]) -> None:
             mail.row.raw = raws[hashlib.sha256(mail.content).digest()]
             mail.row.state = State.STORED
         update_rows([mail.row for mail in mails], ["raw", "state"])
+        failpoints.reached("in_store")
+    failpoints.reached("after_store")
 
 
 def left_over(mailbox: Mailbox) -> list[FetchedMail]:

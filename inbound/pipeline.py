@@ -90,6 +90,7 @@ def _write(
         if verdict.bounce and verdict.mail and verdict.mail.bounce_of:
             record_bounce(message=verdict.mail.bounce_of, bounce=verdict.bounce, at=verdict.row.internal_date)
     answers.save(visit, decided, messages)
+    failpoints.reached("in_commit")
 
 
 def _note_outcome(verdict: Verdict, message: TicketMessage | None) -> None:
