@@ -23,7 +23,7 @@ from mailkit.bounces import Bounce, parse_bounce
 from mailkit.errors import MalformedMessage
 from mailkit.parsing import ParsedMessage, parse_message
 from outbound.models import OutgoingMessage
-from outbound.selectors import message_by_ids
+from outbound.selectors import messages_by_ids
 from tickets.importing import IncomingMail
 from tickets.vocabulary import Mark
 
@@ -56,7 +56,9 @@ def judge(visit: Visit, mails: Sequence[FetchedMail]) -> list[Verdict]:
     for verdict, mail in zip(verdicts, mails, strict=True):
         if verdict.state == State.IMPORTED:
             _read(visit, verdict, mail.content)
-    _find_test_mails([verdict for verdict in verdicts if verdict.mail])
+    wanted = [verdict for verdict in verdicts if verdict.parsed and verdict.state == State.IMPORTED]
+    _find_test_mails(wanted)
+    _prepare_for_tickets(visit, [verdict for verdict in wanted if verdict.state == State.IMPORTED])
     return verdicts
 
 
@@ -122,19 +124,27 @@ def _read(visit: Visit, verdict: Verdict, content: bytes) -> None:
     if excluded_by:
         verdict.settle(State.EXCLUDED, excluded_by)
     else:
-        _judge_parsed(visit, verdict, verdict.parsed)
+        _judge_parsed(verdict, verdict.parsed)
 
 
-def _judge_parsed(visit: Visit, verdict: Verdict, parsed: ParsedMessage) -> None:
+def _judge_parsed(verdict: Verdict, parsed: ParsedMessage) -> None:
     verdict.bounce = parse_bounce(parsed)
     is_wanted = verdict.row.reason == Reason.READ_ANYWAY
     if verdict.bounce is None and is_looping(parsed, loop_mark()) and not is_wanted:
         verdict.settle(State.QUARANTINED, Reason.LOOP)
-        return
-    original = message_by_ids(verdict.bounce.original_message_ids) if verdict.bounce else None
-    if original:
-        verdict.state = State.BOUNCE
-    verdict.mail = _incoming_mail(visit, verdict, parsed, original)
+
+
+def _prepare_for_tickets(visit: Visit, verdicts: Sequence[Verdict]) -> None:
+    """Make what the tickets take; a bounce belongs to the mail of ours that came back (R28)."""
+    reports = [verdict.bounce for verdict in verdicts if verdict.bounce]
+    sent = messages_by_ids({one for report in reports for one in report.original_message_ids})
+    for verdict in verdicts:
+        claimed = verdict.bounce.original_message_ids if verdict.bounce else ()
+        original = next((sent[one] for one in claimed if one in sent), None)
+        if original:
+            verdict.state = State.BOUNCE
+        if verdict.parsed:
+            verdict.mail = _incoming_mail(visit, verdict, verdict.parsed, original)
 
 
 def _incoming_mail(

@@ -23,7 +23,7 @@ from inbound.visit import Visit
 from jobs import failpoints
 from jobs.bulk import update_rows
 from jobs.leases import LeaseLost
-from outbound.services import record_bounce
+from outbound.services import record_bounces
 from tickets.importing import BatchPlan, PlanOutdated, import_batch, plan_batch
 from tickets.models import TicketMessage
 
@@ -86,9 +86,11 @@ def _write(
     for verdict in verdicts:
         _note_outcome(verdict, messages.get(verdict.row.pk))
     update_rows([verdict.row for verdict in verdicts], _OUTCOME)
-    for verdict in for_tickets:
-        if verdict.bounce and verdict.mail and verdict.mail.bounce_of:
-            record_bounce(message=verdict.mail.bounce_of, bounce=verdict.bounce, at=verdict.row.internal_date)
+    record_bounces(
+        (verdict.mail.bounce_of, verdict.bounce, verdict.row.internal_date)
+        for verdict in for_tickets
+        if verdict.bounce and verdict.mail and verdict.mail.bounce_of
+    )
     answers.save(visit, decided, messages)
     failpoints.reached("in_commit")
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from audit import services as audit
 from jobs.wake import wake_on_commit
 from mailaccounts.models import MailAccount
-from mailkit.bounces import Bounce
 from outbound import throttling
 from outbound.clock import due_at, give_up_at
 from outbound.errors import NotPossible, NoTransport
@@ -175,20 +172,3 @@ def copy_again(*, message: OutgoingMessage, by: AbstractBaseUser) -> None:
             raise NotPossible("no_copy_wanted")
         audit.record(action="outbound.copied_again", obj=message, by=by)
         wake_on_commit(append_to_sent, message.from_account_id or 0)
-
-
-def record_bounce(*, message: OutgoingMessage, bounce: Bounce, at: datetime) -> bool:
-    """Note on the mail that it came back (R28), inside the caller's transaction; return whether it failed.
-
-    Only recipients of this mail are marked: a bounce is not authenticated. A mere delay changes nothing.
-    """
-    failed = [report for report in bounce.recipients if report.action == "failed"]
-    if not bounce.is_failure:
-        return False
-    for report in failed:
-        bounced = Q(address__iexact=report.address)
-        words = f"{report.status} {report.diagnostic}".strip()[:500]
-        message.recipients.filter(bounced).update(state=Recipient.State.BOUNCED, reply=words)
-    detail = "; ".join(f"{r.address}: {r.status} {r.diagnostic}".strip() for r in failed)
-    OutgoingMessage.objects.filter(pk=message.pk).update(bounced_at=at, bounce_detail=detail[:500])
-    return True

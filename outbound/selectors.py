@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 
 __all__ = [
-    "NoTransport", "Sender", "may_read_content", "may_see_outbox", "may_send_from", "message_by_ids",
-    "message_id_domain", "needing_attention", "owns_content", "routes_for",
+    "NoTransport", "Sender", "may_read_content", "may_see_outbox", "may_send_from",
+    "message_id_domain", "messages_by_ids", "needing_attention", "owns_content", "routes_for",
     "senders_for", "transporting_account",
 ]  # fmt: skip
 
@@ -125,11 +125,12 @@ def may_send_from(
     return any(normalise(sender.address) == wanted for sender in senders_for(user, account=account))
 
 
-def message_by_ids(message_ids: Collection[str]) -> OutgoingMessage | None:
-    """The outgoing mail with one of these Message-IDs (no brackets); of repeated sendings the latest."""
+def messages_by_ids(message_ids: Collection[str]) -> dict[str, OutgoingMessage]:
+    """Outgoing mails by their Message-IDs (no brackets); of repeated sendings the latest."""
     if not message_ids:
-        return None
-    return OutgoingMessage.objects.filter(message_id__in=message_ids).order_by("-pk").first()
+        return {}
+    rows = OutgoingMessage.objects.filter(message_id__in=message_ids).order_by("pk")
+    return {row.message_id: row for row in rows}
 
 
 def needing_attention(user: AbstractBaseUser | AnonymousUser) -> QuerySet[OutgoingMessage]:

@@ -12,13 +12,13 @@ from django.db import transaction
 from archive.models import RawMail
 from archive.services import store_raw
 from jobs.wake import wake_on_commit
+from outbound.bounced import record_bounces
 from outbound.clock import due_at, give_up_at
 from outbound.composing import ComposedMail, compose_many
 from outbound.decisions import (
     cancel,
     copy_again,
     dismiss,
-    record_bounce,
     send_again,
     settle_as_arrived,
     try_now,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ComposedMail", "Draft", "cancel", "compose", "compose_many", "copy_again", "dismiss", "queue_composed",
-    "queue_many", "queue_message", "record_bounce", "send_again", "settle_as_arrived", "try_now",
+    "queue_many", "queue_message", "record_bounces", "send_again", "settle_as_arrived", "try_now",
 ]  # fmt: skip
 
 

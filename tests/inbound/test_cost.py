@@ -4,7 +4,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from inbound import polling
+from outbound.models import OutgoingMessage
 from tests.inbound.conftest import mail
+from tests.inbound.test_autoresponder import bounce_of
 
 
 def _queries(station) -> int:
@@ -22,6 +24,20 @@ def test_a_batch_costs_the_same_with_5_and_50_mails(make_station):
         station.deliver(*[mail(f"Nummer {n}", sender=f"k{count}-{n}@kunde.example") for n in range(count)])
     # SQLite splits a few inserts for its number of variables; nothing grows mail by mail.
     assert _queries(large) <= _queries(small) + 5
+
+
+def test_r28_bounces_cost_the_same_whether_one_comes_or_twenty(make_station):
+    few, many = make_station(sends=True), make_station(sends=True)
+    for station, count in ((few, 1), (many, 20)):
+        station.answer_automatically()
+        station.deliver(*[mail(sender=f"b{count}-{n}@kunde.example") for n in range(count)])
+        station.poll()
+        sent = OutgoingMessage.objects.filter(from_account=station.account)
+        assert len(sent) == count
+        station.deliver(*[bounce_of(one.message_id) for one in sent])
+    assert _queries(many) <= _queries(few)
+    assert many.states().count("bounce") == 20
+    assert OutgoingMessage.objects.filter(from_account=many.account, bounced_at__isnull=True).count() == 0
 
 
 def test_a_poll_without_news_costs_few_queries(station):

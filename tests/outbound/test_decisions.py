@@ -16,7 +16,7 @@ from outbound import services
 from outbound.delivery import deliver
 from outbound.errors import NotPossible, NoTransport
 from outbound.models import DeliveryThrottle, OutgoingMessage
-from outbound.selectors import message_by_ids
+from outbound.selectors import messages_by_ids
 from tests.outbound.conftest import draft
 from tests.servers import SmtpScript, free_port
 
@@ -92,7 +92,7 @@ def test_a_failed_mail_is_sent_again_as_a_new_row_with_the_same_bytes(account, s
     assert (row.settled_by, actions()) == (agent, ["outbound.sent_again"])
     assert [t.content for t in smtp_sink.transactions] == [row.raw.content_bytes]
     assert smtp_sink.transactions[0].recipients == ("c.meinhold@kunde.example", "chefin@firma.example")
-    assert message_by_ids([row.message_id]) == again
+    assert messages_by_ids([row.message_id]) == {row.message_id: again}
 
 
 def test_r27_sending_again_leaves_out_who_accepted_it(account, smtp_sink, agent):
@@ -241,7 +241,7 @@ def test_r28_a_bounce_is_noted_on_its_mail_and_its_recipient(account):
     deliver(account.pk)
     at = timezone.now()
     bounce = Bounce([report("B@Kunde.example")], [row.message_id])
-    assert services.record_bounce(message=message_by_ids(bounce.original_message_ids), bounce=bounce, at=at)
+    services.record_bounces([(row, bounce, at)])
     row.refresh_from_db()
     assert (row.state, row.bounced_at) == (State.SENT, at)
     assert "550 User unknown" in row.bounce_detail
@@ -253,7 +253,7 @@ def test_r28_a_bounce_is_noted_on_its_mail_and_its_recipient(account):
 def test_r28_a_delay_is_no_bounce(account):
     row = queue()
     bounce = Bounce([report("c.meinhold@kunde.example", "delayed")], [row.message_id])
-    assert not services.record_bounce(message=row, bounce=bounce, at=timezone.now())
+    services.record_bounces([(row, bounce, timezone.now())])
     row.refresh_from_db()
     assert row.bounced_at is None
 
@@ -261,14 +261,14 @@ def test_r28_a_delay_is_no_bounce(account):
 def test_r28_a_bounce_marks_no_recipient_of_another_mail(account):
     row, other = queue(), queue()
     bounce = Bounce([report("c.meinhold@kunde.example")], [row.message_id])
-    services.record_bounce(message=row, bounce=bounce, at=timezone.now())
+    services.record_bounces([(row, bounce, timezone.now())])
     assert other.recipients.get().state == "pending"
 
 
 def test_an_unknown_message_id_belongs_to_nothing(account):
     queue()
-    assert message_by_ids(["never@firma.example"]) is None
-    assert message_by_ids([]) is None
+    assert messages_by_ids(["never@firma.example"]) == {}
+    assert messages_by_ids([]) == {}
 
 
 def test_a_scheduled_repetition_does_not_wait(account, smtp_sink, agent):
