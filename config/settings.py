@@ -3,8 +3,10 @@
 `docs/configuration.md` explains every variable; a test fails when one is missing there.
 """
 
+import os
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 from celery.schedules import crontab
@@ -12,8 +14,11 @@ from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
 from kombu import Queue
 
+from config import logs
+
 BASE_DIR = Path(__file__).resolve().parent.parent
-# What this installation writes: the SQLite database, collected static files, beat's schedule.
+# What this installation writes is for its own user: the SQLite database, collected static files, beat's schedule.
+os.umask(0o077)
 VAR_DIR = BASE_DIR / "var"
 VAR_DIR.mkdir(mode=0o700, exist_ok=True)
 
@@ -56,6 +61,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "audit.middleware.ClientAddressMiddleware",
+    "config.request_log.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -265,24 +271,16 @@ CELERY_BEAT_SCHEDULE = {
 }
 
 # --- logging -------------------------------------------------------------------------------------------
-LOG_LEVEL = env.str("LOG_LEVEL", default="INFO")
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "filters": {"redact": {"()": "mailkit.redaction.RedactingFilter"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redact"]}},
-    "root": {"handlers": ["console"], "level": LOG_LEVEL},
-    "loggers": {
-        "django.request": {"level": "ERROR"},
-        "axes": {"level": "ERROR"},
-        # The heads of the audit chain belong into the log whatever LOG_LEVEL says.
-        "audit.chain": {"level": "INFO"},
-        # A line for every wake-up would bury what matters.
-        "celery.beat": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},
-        "celery.app.trace": {"level": "WARNING"},
-        # The demo's SMTP server.
-        "mail.log": {"level": "ERROR"},
-    },
-}
+LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
+LOG_FORMAT = env.str("LOG_FORMAT", default="json")
+LOGGING = logs.configuration(
+    level=LOG_LEVEL,
+    form=LOG_FORMAT,
+    secrets=(
+        SECRET_KEY,
+        METRICS_TOKEN,
+        DATABASES["default"].get("PASSWORD", ""),
+        urlsplit(CELERY_BROKER_URL).password or "",
+        *(entry.partition(":")[2] for entry in MAIL_KEYS),
+    ),
+)

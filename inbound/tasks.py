@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from functools import partial
+from typing import Any
 
 from celery import shared_task
 from django.utils import timezone
@@ -15,10 +14,6 @@ from jobs import instance
 from jobs.wake import wake
 from mailaccounts.models import MailAccount
 
-logger = logging.getLogger(__name__)
-
-_CHECK_WAITS = 15.0
-"""Seconds after which beat has sent another check."""
 _POLL_WAITS = checking.CLAIM.total_seconds()
 
 
@@ -26,15 +21,14 @@ _POLL_WAITS = checking.CLAIM.total_seconds()
 def check_accounts(failing: bool = False) -> None:
     """Look at due accounts (sent by beat) and wake a poll for each that has news.
 
-    More due than one check takes are left to a further one, which another worker may begin at once.
+    While one check has no thread left, beat sends another, which another worker takes.
     """
-    if instance.is_original():
-        checking.check_due(
-            wake_poll,
-            failing=failing,
-            on_backlog=wake_backlog,
-            on_more=partial(wake, check_accounts, failing, expires=_CHECK_WAITS),
-        )
+    if not instance.is_original():
+        return
+    if failing:
+        checking.check_failing(wake_poll, on_backlog=wake_backlog)
+    else:
+        checking.check_due(wake_poll, failing=False, on_backlog=wake_backlog)
 
 
 def wake_poll(account_id: int) -> None:
@@ -50,28 +44,32 @@ def wake_backlog(account_id: int) -> None:
 
 
 @shared_task(name="inbound.poll_account")
-def poll_account(account_id: int) -> None:
-    """Poll one account for a slice of time; what is left is taken up by a task of its own."""
+def poll_account(account_id: int) -> dict[str, Any]:
+    """Poll one account for a slice of time; what is left is taken up by a task of its own.
+
+    Returns what came of it, for the log.
+    """
     try:
         report = polling.poll(account_id)
     except MailAccount.DoesNotExist:
-        return  # deleted since the task was sent
-    _log(account_id, report)
+        return {}  # deleted since the task was sent
     _go_on(account_id, report)
+    return _outcome(account_id, report)
 
 
 @shared_task(name="inbound.poll_now")
-def poll_now(run_id: int) -> None:
+def poll_now(run_id: int) -> dict[str, Any]:
     """Poll because a person asked for it, and keep the report for the page that waits for it."""
     run = PollRun.objects.get(pk=run_id)
     if run.finished_at:
-        return
+        return {}
     report = polling.poll(run.account_id)
     run.report = report.numbers()
     run.error_code, run.error_detail = report.error, report.error_detail
     run.finished_at = timezone.now()
     run.save()
     _go_on(run.account_id, report)
+    return _outcome(run.account_id, report)
 
 
 def _go_on(account_id: int, report: PollReport) -> None:
@@ -79,8 +77,5 @@ def _go_on(account_id: int, report: PollReport) -> None:
         wake_backlog(account_id)
 
 
-def _log(account_id: int, report: PollReport) -> None:
-    if report.error:
-        logger.warning("Poll of account %s: %s", account_id, report.error)
-    elif report.new:
-        logger.info("Poll of account %s: new %s, %.1f s", account_id, report.new, report.seconds)
+def _outcome(account_id: int, report: PollReport) -> dict[str, Any]:
+    return {"account_id": account_id, **report.numbers(), "error": report.error, "has_more": report.has_more}

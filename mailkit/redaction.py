@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mailkit.tracebacks import describe, format_traceback
 
 REPLACEMENT = "[redacted]"
 _SHORTEST_SECRET = 3
@@ -25,7 +28,11 @@ _CREDENTIAL_LINES = (
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
     """Return ``text`` without the ``secrets`` (plain, quoted or base64) and without what follows an AUTH."""
-    for form in _forms(secrets):
+    return _redact(text, _forms(secrets))
+
+
+def _redact(text: str, forms: Iterable[str]) -> str:
+    for form in forms:
         text = text.replace(form, REPLACEMENT)
     for pattern in _CREDENTIAL_LINES:
         text = pattern.sub(rf"\g<1>{REPLACEMENT}", text)
@@ -53,19 +60,34 @@ def _base64_forms(secret: bytes) -> set[str]:
 
 
 class RedactingFilter(logging.Filter):
-    """A logging filter that redacts messages, arguments and tracebacks.
+    """A logging filter that redacts messages and arguments, and reduces exceptions to what names no values.
 
     ``secrets`` are known ones, such as the application's own keys; credential lines go without knowing them.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
-        self._secrets = tuple(secrets)
+        self._forms = _forms(secrets)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = redact(record.getMessage(), self._secrets)
+        record.args = _without_values(record.args)
+        record.msg = self._redact(
+            describe(record.msg) if isinstance(record.msg, BaseException) else record.getMessage()
+        )
         record.args = ()
-        if record.exc_info:
-            formatted = logging.Formatter().formatException(record.exc_info)
-            record.exc_text = redact(formatted, self._secrets)
+        if record.exc_info and record.exc_info[1]:
+            record.exc_text = self._redact(format_traceback(record.exc_info[1]))
         return True
+
+    def _redact(self, text: str) -> str:
+        return _redact(text, self._forms)
+
+
+def _without_values(arguments: Any) -> Any:
+    if isinstance(arguments, Mapping):
+        return {name: _argument(value) for name, value in arguments.items()}
+    return tuple(_argument(value) for value in arguments or ())
+
+
+def _argument(value: object) -> object:
+    return describe(value) if isinstance(value, BaseException) else value

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Any
+
 from celery import shared_task
 
 from jobs import instance
@@ -10,13 +13,17 @@ from outbound import copying, delivery
 
 
 @shared_task(name="outbound.deliver")
-def deliver(account_id: int) -> None:
-    """Deliver what is due for one account, then go on with what is left and with the Sent copies."""
+def deliver(account_id: int) -> dict[str, Any]:
+    """Deliver what is due for one account, then go on with what is left and with the Sent copies.
+
+    Returns what came of it, for the log.
+    """
     report = delivery.deliver(account_id)
     if report.has_more:
         wake(deliver, account_id)
     if report.has_tried:
         append_due()
+    return asdict(report)
 
 
 @shared_task(name="outbound.deliver_due")
@@ -29,10 +36,12 @@ def deliver_due() -> None:
 
 
 @shared_task(name="outbound.append_to_sent")
-def append_to_sent(account_id: int) -> None:
+def append_to_sent(account_id: int) -> dict[str, Any]:
     """Copy what the account has sent into its Sent folder, for at most a slice of 25 seconds."""
-    if copying.copy_due(account_id).has_more:
+    report = copying.copy_due(account_id)
+    if report.has_more:
         wake(append_to_sent, account_id)
+    return asdict(report)
 
 
 @shared_task(name="outbound.append_due")

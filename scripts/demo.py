@@ -40,6 +40,7 @@ def environment(folder: Path, port: int) -> dict[str, str]:
         "DATABASE_URL": f"sqlite:///{folder / 'erp.sqlite3'}",
         "CELERY_BROKER_URL": "memory://localhost/",
         "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
+        "LOG_FORMAT": "text",
         "HTTPS": "false",
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
         "INSTANCE_NAME": "demo",

@@ -16,6 +16,7 @@ INSTANCE_NAME=erp-mail
 ALLOWED_HOSTS=localhost,127.0.0.1
 # HTTPS=false is for trying out on this machine. Behind a TLS proxy: HTTPS=true, BEHIND_PROXY=true.
 HTTPS=false
+LOG_FORMAT=text
 # For a company: DATABASE_URL=postgres://user:password@127.0.0.1:5432/erp and CELERY_BROKER_URL=redis://127.0.0.1:6379/0
 """
 

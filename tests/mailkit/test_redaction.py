@@ -75,8 +75,8 @@ def test_t9_the_filter_redacts_messages_arguments_and_tracebacks():
             record("failed", exc_info=(ValueError, error, error.__traceback__)),
         )
     assert SECRET not in text
-    assert text.count("[redacted]") == 2
-    assert "Traceback" in text
+    assert "[redacted]" in text
+    assert "in test_t9_the_filter_redacts_messages_arguments_and_tracebacks" in text
 
 
 def test_t9_a_login_never_shows_its_password():
