@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import F, Q
 from django.utils import timezone
@@ -14,6 +16,7 @@ from django.utils import timezone
 from inbound import discovery
 from inbound.models import IncomingMessage, Mailbox
 from inbound.polling import DEFAULT_FOLDER
+from jobs import leases
 from mailaccounts import health
 from mailaccounts.connections import ImapAccess, imap_access
 from mailaccounts.models import AccountHealth, MailAccount
@@ -21,8 +24,15 @@ from mailkit.errors import MailError
 
 State = IncomingMessage.State
 
-THREADS = 50
-LIMIT = 100
+THREADS = 100
+SLICE_SECONDS = 25.0
+"""How long one check goes on taking what becomes due."""
+LOOK_AGAIN_SECONDS = 1.0
+"""How often it looks for more while servers keep it waiting."""
+FAILING_LEASE = "check-failing"
+FAILING_LEASE_TTL = timedelta(seconds=120)
+TOGETHER_SECONDS = 0.1
+"""Answers of so long are recorded together."""
 CLAIM = timedelta(seconds=90)
 """How long a claimed account is left alone by other checks: longer than the slowest server may take, and as
 long as the poll it wakes may wait for a worker.
@@ -44,33 +54,54 @@ def check_due(
     *,
     failing: bool | None = None,
     on_backlog: Callable[[int], None] | None = None,
-    on_more: Callable[[], None] = lambda: None,
 ) -> int:
     """Ask the servers of due accounts whether anything changed; call ``on_news`` with each account that has
     news.
 
-    An account is reported as soon as its own server has answered, so a silent one delays nobody (R12).
-    ``failing`` keeps to accounts that failed last, or to the others: servers known to be slow or dead are
-    asked apart. An account known to have work left over goes to ``on_backlog``, where given, without being
-    asked. ``on_more`` is called, before any server is asked, when more accounts may be due than one check
-    takes. Returns how many accounts were looked at.
+    An account is reported as soon as its own server has answered, so a silent one delays nobody (R12): while
+    it is waited for, accounts that become due are taken as well, for :data:`SLICE_SECONDS`. ``failing`` keeps
+    to accounts that failed last, or to the others: servers known to be slow or dead are asked apart. An
+    account known to have work left over goes to ``on_backlog``, where given, without being asked. Returns how
+    many accounts were looked at.
     """
-    accounts = _claim(failing)
-    if len(accounts) == LIMIT:
-        on_more()
-    with_work = _accounts_with_work(accounts)
-    looks = [look for account in accounts if (look := _prepare(account, with_work))]
-    for look in looks:
-        if look.has_work:
-            (on_backlog or on_news)(look.account.pk)
-    for look, result in _ask_all([look for look in looks if not look.has_work]):
-        _settle(look, result, on_news)
-    return len(looks)
+    ends_at = time.monotonic() + SLICE_SECONDS
+    looks_at, more_are_due, looked = 0.0, True, 0
+    asked: dict[Future[bool | MailError], Look] = {}
+    with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="check") as pool:
+        while True:
+            now, room = time.monotonic(), THREADS - len(asked)
+            is_time = now >= looks_at or (more_are_due and room >= THREADS // 2)
+            if now < ends_at and room and is_time:
+                accounts = _claim(room, failing)
+                more_are_due, looks_at = len(accounts) == room, now + LOOK_AGAIN_SECONDS
+                looks = _prepare_all(accounts)
+                looked += len(looks)
+                for look in looks:
+                    if look.has_work:
+                        (on_backlog or on_news)(look.account.pk)
+                    else:
+                        asked[pool.submit(_ask, look)] = look
+            if not asked and (not more_are_due or now >= ends_at):
+                return looked
+            _settle_all([(asked.pop(one), one.result()) for one in _answered(asked)], on_news)
 
 
-def _claim(failing: bool | None = None) -> list[MailAccount]:
+def check_failing(on_news: Callable[[int], None], *, on_backlog: Callable[[int], None] | None = None) -> int:
+    """The same for accounts that failed last. One such check at a time: dead servers hold up one worker."""
+    lease = leases.acquire(FAILING_LEASE, ttl=FAILING_LEASE_TTL)
+    if lease is None:
+        return 0
+    try:
+        return check_due(on_news, failing=True, on_backlog=on_backlog)
+    finally:
+        leases.release(lease)
+
+
+def _claim(limit: int = THREADS, failing: bool | None = None) -> list[MailAccount]:
     """Take due accounts for this check, so that a second beat or worker finds none of them (R9)."""
-    due = health.due_account_ids(LIMIT, failing=failing)
+    due = health.due_account_ids(limit, failing=failing)
+    if not due:
+        return []
     AccountHealth.objects.bulk_create([AccountHealth(account_id=pk) for pk in due], ignore_conflicts=True)
     now = timezone.now()
     # The moment is the name of this claim: what carries it afterwards is ours.
@@ -98,6 +129,11 @@ def _accounts_with_work(accounts: Sequence[MailAccount]) -> set[int]:
     return {pk for (pk,) in unfinished.union(deleting.values_list("account_id"))}
 
 
+def _prepare_all(accounts: Sequence[MailAccount]) -> list[Look]:
+    with_work = _accounts_with_work(accounts)
+    return [look for account in accounts if (look := _prepare(account, with_work))]
+
+
 def _prepare(account: MailAccount, with_work: Collection[int] = ()) -> Look | None:
     try:
         access = imap_access(account)
@@ -116,13 +152,9 @@ def _has_unknown(account: MailAccount, mailboxes: Sequence[Mailbox]) -> bool:
     return bool(never_seen) or any(mailbox.undiscovered for mailbox in mailboxes)
 
 
-def _ask_all(looks: Sequence[Look]) -> Iterator[tuple[Look, bool | MailError]]:
-    if not looks:
-        return
-    with ThreadPoolExecutor(max_workers=min(THREADS, len(looks)), thread_name_prefix="check") as pool:
-        asked = {pool.submit(_ask, look): look for look in looks}
-        for future in as_completed(asked):
-            yield asked[future], future.result()
+def _answered(asked: Mapping[Future[bool | MailError], Look]) -> set[Future[bool | MailError]]:
+    """What has been answered, after waiting a little: answers of a tenth of a second come together."""
+    return wait(asked, timeout=TOGETHER_SECONDS).done
 
 
 def _ask(look: Look) -> bool | MailError:
@@ -139,15 +171,30 @@ def _ask(look: Look) -> bool | MailError:
         return error
 
 
-def _settle(look: Look, result: bool | MailError, on_news: Callable[[int], None]) -> None:
-    claim = look.account.health.next_poll_at
-    if isinstance(result, MailError):
-        health.record_failure(look.account.pk, result, claim=claim)
-    elif result:
-        on_news(look.account.pk)
-    else:
-        pause = timedelta(seconds=look.account.imap.poll_seconds)
-        warning = look.account.health.warning_code
-        health.record_success(
-            look.account.pk, next_poll_at=timezone.now() + pause, warning_code=warning, claim=claim
-        )
+def _settle_all(answers: Sequence[tuple[Look, bool | MailError]], on_news: Callable[[int], None]) -> None:
+    """Pass on news, record failures, and record together who has no news."""
+    for look, result in answers:
+        if isinstance(result, MailError):
+            health.record_failure(look.account.pk, result, claim=look.account.health.next_poll_at)
+        elif result:
+            on_news(look.account.pk)
+    _settle_unchanged([look for look, result in answers if result is False])
+
+
+def _settle_unchanged(looks: Sequence[Look]) -> None:
+    """One statement for accounts of one claim and pause; one that has recovered is told by itself."""
+    alike: defaultdict[tuple[datetime | None, int], list[int]] = defaultdict(list)
+    now = timezone.now()
+    for look in looks:
+        account, seconds = look.account, look.account.imap.poll_seconds
+        if account.health.failing_since is None:
+            alike[account.health.next_poll_at, seconds].append(account.pk)
+        else:
+            health.record_success(
+                account.pk,
+                next_poll_at=now + timedelta(seconds=seconds),
+                warning_code=account.health.warning_code,
+                claim=account.health.next_poll_at,
+            )
+    for (claim, seconds), ids in alike.items():
+        health.record_unchanged(ids, next_poll_at=now + timedelta(seconds=seconds), claim=claim)

@@ -2,6 +2,8 @@
 
 import socket
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -11,6 +13,7 @@ from django.utils import timezone
 from config.celery import app as celery
 from inbound import checking, polling, tasks
 from inbound.models import Mailbox
+from jobs import leases
 from mailaccounts import health
 from mailaccounts.models import AccountHealth
 from mailkit.errors import ConnectionTimeout
@@ -71,10 +74,9 @@ def test_threads_touch_no_database(make_station, django_assert_num_queries):
     for station in stations:
         station.poll()
     _due(*stations)
-    looks = [checking._prepare(account) for account in checking._claim()]
-    with django_assert_num_queries(0):
-        results = list(checking._ask_all(looks))
-    assert [result for _, result in results] == [False] * 5
+    looks = checking._prepare_all(checking._claim())
+    with django_assert_num_queries(0), ThreadPoolExecutor() as pool:
+        assert list(pool.map(checking._ask, looks)) == [False] * 5
 
 
 def test_r12_a_silent_server_delays_nobody(make_station, settings):
@@ -144,17 +146,50 @@ def test_r12_servers_that_failed_are_asked_apart_from_the_others(make_station):
     assert news == [failed.account.pk]
 
 
-def test_more_due_accounts_than_one_check_takes_are_told_before_any_server_is_asked(
-    make_station, monkeypatch
-):
-    monkeypatch.setattr(checking, "LIMIT", 2)
+def test_r12_accounts_that_become_due_are_taken_while_a_silent_server_is_waited_for(make_station, settings):
+    settings.MAIL_TIMEOUT_SECONDS = 6
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        slow, busy = make_station(port=silent.getsockname()[1]), make_station()
+        Mailbox.objects.create(account=slow.account, name="INBOX", seen_at=timezone.now())
+        busy.poll()
+        busy.deliver(mail())
+        _due(slow)
+        AccountHealth.objects.filter(account=busy.account).update(
+            next_poll_at=timezone.now() + timedelta(seconds=2)
+        )
+        assert _check() == [busy.account.pk]
+
+
+def test_a_check_goes_on_with_what_its_threads_could_not_take_at_once(make_station, monkeypatch):
+    monkeypatch.setattr(checking, "THREADS", 2)
+    stations = [make_station() for _ in range(5)]
+    for station in stations:
+        station.poll()
+        station.deliver(mail())
+    _due(*stations)
+    assert sorted(_check()) == [station.account.pk for station in stations]
+
+
+def test_a_check_ends_though_more_are_due(make_station, monkeypatch):
+    monkeypatch.setattr(checking, "THREADS", 1)
+    monkeypatch.setattr(checking, "SLICE_SECONDS", 0.3)
+    monkeypatch.setattr(checking, "_ask", lambda _look: bool(time.sleep(0.4)))
     stations = [make_station() for _ in range(3)]
-    told: list[object] = []
-    checking.check_due(told.append, on_more=lambda: told.append("more"))
-    assert told == ["more", *(station.account.pk for station in stations[:2])]
-    told.clear()
-    checking.check_due(told.append, on_more=lambda: told.append("more"))
-    assert told == [stations[2].account.pk]
+    for station in stations:
+        station.poll()
+    _due(*stations)
+    assert checking.check_due(lambda _id: None) == 1
+
+
+def test_r12_one_check_at_a_time_waits_for_servers_that_failed(station):
+    health.record_failure(station.account.pk, ConnectionTimeout())
+    _due(station)
+    lease = leases.acquire(checking.FAILING_LEASE, ttl=timedelta(seconds=60))
+    news: list[int] = []
+    assert (checking.check_failing(news.append), news) == (0, [])
+    leases.release(lease)
+    assert (checking.check_failing(news.append), news) == (1, [station.account.pk])
+    assert leases.acquire(checking.FAILING_LEASE, ttl=timedelta(seconds=60))  # given back
 
 
 def test_r22_left_over_work_and_further_slices_wait_behind_polls_with_news(make_station, monkeypatch):
