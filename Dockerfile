@@ -12,7 +12,8 @@ WORKDIR /app
 COPY --from=libraries /venv /venv
 # What .dockerignore lets through: the application, neither tests nor secrets.
 COPY . .
-RUN python -m compileall -q . && install -d -o erp -g erp -m 0700 var
+# Readable whatever the umask of the checkout was; only var/ is written to.
+RUN chmod -R u=rwX,go=rX . && python -m compileall -q . && install -d -o erp -g erp -m 0700 var
 USER erp
 # The key signs nothing: it lives for this one command.
 RUN SECRET_KEY="$(head -c 48 /dev/urandom | base64 -w 0)" python manage.py collectstatic --no-input -v 0

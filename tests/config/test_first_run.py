@@ -13,14 +13,24 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def clone(tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("clone")
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
     for name in tracked.splitlines():
         if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/")):
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, tmp_path / name)
-    return tmp_path
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installation(clone) -> Path:
+    """What ``make run`` does before it serves."""
+    assert ".env" in run(clone, "scripts/make_env.py")
+    run(clone, "manage.py", "migrate", "--no-input", "-v", "0")
+    run(clone, "manage.py", "collectstatic", "--no-input", "-v", "0")
+    return clone
 
 
 def run(clone: Path, *command: str) -> str:
@@ -29,6 +39,7 @@ def run(clone: Path, *command: str) -> str:
         [sys.executable, *command],
         cwd=clone,
         env=environment,
+        umask=0,
         check=False,
         capture_output=True,
         text=True,
@@ -38,28 +49,21 @@ def run(clone: Path, *command: str) -> str:
     return done.stdout
 
 
-def test_a_fresh_clone_gets_keys_database_and_first_user(clone):
-    assert ".env" in run(clone, "scripts/make_env.py")
-    assert (clone / ".env").stat().st_mode & 0o077 == 0
-    run(clone, "manage.py", "migrate", "--no-input", "-v", "0")
-    run(clone, "manage.py", "collectstatic", "--no-input", "-v", "0")
-    run(
-        clone,
-        "manage.py",
-        "createsuperuser",
-        "--noinput",
-        "--username",
-        "chef",
-        "--email",
-        "chef@firma.example",
-    )
-    assert "no issues" in run(clone, "manage.py", "check")
-    run(clone, "manage.py", "poll_once")
-    run(clone, "manage.py", "deliver_once")
+def test_a_fresh_clone_gets_keys_database_and_first_user(installation):
+    user = ["--username", "chef", "--email", "chef@firma.example"]
+    run(installation, "manage.py", "createsuperuser", "--noinput", *user)
+    assert "no issues" in run(installation, "manage.py", "check")
+    run(installation, "manage.py", "poll_once")
+    run(installation, "manage.py", "deliver_once")
 
 
-def test_keys_that_exist_are_never_written_over(clone):
-    run(clone, "scripts/make_env.py")
-    before = (clone / ".env").read_text()
-    run(clone, "scripts/make_env.py")
-    assert (clone / ".env").read_text() == before
+def test_t20_what_is_written_is_for_the_own_user_whatever_the_umask(installation):
+    written = [installation / ".env", installation / "var", *(installation / "var").rglob("*")]
+    assert installation / "var/erp.sqlite3" in written
+    assert [path for path in written if path.stat().st_mode & 0o077] == []
+
+
+def test_keys_that_exist_are_never_written_over(installation):
+    before = (installation / ".env").read_text()
+    run(installation, "scripts/make_env.py")
+    assert (installation / ".env").read_text() == before
