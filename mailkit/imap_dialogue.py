@@ -95,9 +95,7 @@ class ImapDialogue:
             with self._dialogue(limits):
                 # The engine, not IMAPClient, which takes a BYE in the middle of a login for a wrong password.
                 if "AUTH=PLAIN" in capabilities:
-                    self._engine.authenticate(
-                        "PLAIN", _say_once(f"\0{login.username}\0{login.password}".encode())
-                    )
+                    self._authenticate_plain(f"\0{login.username}\0{login.password}".encode())
                 elif "LOGINDISABLED" in capabilities:
                     raise AuthenticationFailed("the server offers no password login", code="login-disabled")
                 else:
@@ -105,6 +103,12 @@ class ImapDialogue:
         except MailboxUnavailable as refusal:
             # Some servers echo what they were sent.
             raise login_error(redact(refusal.detail, [login.password])) from None
+
+    def _authenticate_plain(self, secret: bytes) -> None:
+        if "SASL-IR" in self.capabilities():
+            self._engine.authenticate_at_once("PLAIN", secret)
+        else:
+            self._engine.authenticate("PLAIN", _say_once(secret))
 
     def capabilities(self) -> frozenset[str]:
         """Return what the server offers, in upper case; after the login what it offers to this user."""

@@ -13,7 +13,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
 
@@ -97,14 +97,14 @@ class NetworkPolicy:
     """
 
     allowed_networks: tuple[IPNetwork, ...]
-    allowed_ports: frozenset[int]
+    allowed_ports: Container[int]
     plaintext_networks: tuple[IPNetwork, ...] = ()
     allow_loopback: bool = False
     allow_public: bool = True
 
     @classmethod
     def from_strings(
-        cls, networks: Iterable[str], *, ports: Iterable[int], plaintext: Iterable[str] = ()
+        cls, networks: Iterable[str], *, ports: Container[int], plaintext: Iterable[str] = ()
     ) -> Self:
         """Build from the environment's words: ``"public"``, ``"loopback"``, networks as ``"10.0.0.0/8"``.
 
@@ -113,7 +113,7 @@ class NetworkPolicy:
         words = [word.strip().lower() for word in networks if word.strip()]
         return cls(
             allowed_networks=_networks(word for word in words if word not in {"public", "loopback"}),
-            allowed_ports=frozenset(ports),
+            allowed_ports=ports,
             plaintext_networks=_networks(word.strip().lower() for word in plaintext if word.strip()),
             allow_loopback="loopback" in words,
             allow_public="public" in words,

@@ -1,6 +1,7 @@
 """No login byte before verified TLS, one attempt a login, and no trace of the password anywhere."""
 
 import logging
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,56 @@ def test_trap_2_a_second_challenge_gets_no_second_password():
         answers = [line for line in server.dialogues[0].lines if b" " not in line]
     assert len(answers[0]) > 10
     assert set(answers[1:]) <= {b"*\r\n"}
+
+
+AT_ONCE = {b"CAPABILITY": b"* CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR\r\n{tag} OK done\r\n"}
+
+
+def test_a_server_that_offers_it_gets_the_login_in_one_command():
+    with ScriptedServer(imap_script(AT_ONCE)) as server:
+        open_stub(server).logout()
+        said = server.dialogues[0].lines
+    secret = b64encode(b"\0" + STUB_LOGIN.username.encode() + b"\0" + PASSWORD)
+    assert [line.split(b" ", 1)[1] for line in said] == [
+        b"CAPABILITY\r\n", b"AUTHENTICATE PLAIN " + secret + b"\r\n", b"LOGOUT\r\n"
+    ]  # fmt: skip
+
+
+def test_trap_2_a_challenge_after_a_login_at_once_is_cancelled():
+    def greedy(dialogue, line):
+        dialogue.send(b"+ bW9yZQ==\r\n")
+        assert dialogue.readline() == b"*\r\n"
+        return b"{tag} NO no\r\n"
+
+    with (
+        ScriptedServer(imap_script(AT_ONCE | {b"AUTHENTICATE": greedy})) as server,
+        pytest.raises(AuthenticationFailed),
+    ):
+        open_stub(server)
+
+
+def test_t9_a_server_that_echoes_a_login_at_once_reveals_it_nowhere(caplog: pytest.LogCaptureFixture):
+    def echo(dialogue, line):
+        return b"{tag} NO what? " + line.strip() + b"\r\n"
+
+    with (
+        caplog.at_level(logging.DEBUG),
+        ScriptedServer(imap_script(AT_ONCE | {b"AUTHENTICATE": echo})) as server,
+    ):
+        with pytest.raises(AuthenticationFailed) as caught:
+            open_stub(server)
+        secret = server.dialogues[0].lines[-1].split()[-1].decode()
+    assert len(secret) > 10
+    assert secret not in repr(caught.value) + caught.value.detail + caplog.text
+
+
+def test_capabilities_told_in_the_greeting_are_believed_until_the_login_and_not_asked_again():
+    greeting = b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR IDLE] ready\r\n"
+    answers = {b"AUTHENTICATE": b"{tag} OK [CAPABILITY IMAP4rev1 UIDPLUS] welcome\r\n"}
+    with ScriptedServer(imap_script(answers, greeting=greeting)) as server:
+        with open_stub(server) as session:
+            assert session.capabilities() == {"IMAP4REV1", "UIDPLUS"}
+        assert b"CAPABILITY" not in server.received
 
 
 def test_r32_a_connection_lost_during_the_login_is_no_wrong_password():
