@@ -107,7 +107,7 @@ class Dovecot:
     """A private Dovecot: ``port`` speaks plain and STARTTLS, ``tls_port`` TLS. Mailboxes are Maildirs.
 
     ``capability`` replaces what the server says it can (after the login); ``quota`` is a rule such as
-    ``*:storage=64K``; ``acl`` switches ACLs on, see ``make_read_only``.
+    ``*:storage=64K``; ``acl`` switches ACLs on, see ``make_read_only``; ``extra`` is further configuration.
     """
 
     def __init__(
@@ -120,6 +120,7 @@ class Dovecot:
         auth_mechanisms: str = "plain login",
         connections_a_user: int = 100,
         password: str = "Geheim-4711",
+        extra: str = "",
     ) -> None:
         self._program = require_program("dovecot", "dovecot-imapd")
         self._certificate = certificate
@@ -128,6 +129,7 @@ class Dovecot:
         self.host, self.password = "localhost", password
         self.port, self.tls_port = free_port(), free_port()
         self._users = 0
+        self._extra = extra
 
     def __enter__(self) -> "Dovecot":
         # Unix sockets live below: the path must stay short.
@@ -169,6 +171,7 @@ class Dovecot:
             extra += f"  quota = maildir:User quota\n  quota_rule = {self._quota}\n" if self._quota else ""
             extra += "  acl = vfile\n" if self._acl else ""
             extra += "}\n"
+        extra += self._extra
         return _DOVECOT_CONF.format(
             root=self.root,
             cert_file=self._certificate.cert_file,
@@ -249,7 +252,9 @@ class Dovecot:
 
     def make_read_only(self, user: MailUser, folder: str) -> None:
         """Take all rights but reading (needs ``acl=True``; the folder must exist)."""
-        (self.maildir(user, folder) / "dovecot-acl").write_text("owner lr\n")
+        rights = self.maildir(user, folder) / "dovecot-acl"
+        rights.write_text("owner lr\n")
+        rights.chmod(0o644)  # whatever the umask
 
 
 def _user_name() -> str:
