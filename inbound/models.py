@@ -10,6 +10,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from archive.models import RawMail
+from jobs.indexes import index_where_set
 from mailaccounts.models import MailAccount
 from masterdata import roles
 from outbound.models import OutgoingMessage
@@ -86,8 +87,11 @@ class IncomingMessage(models.Model):
 
     ON_SERVER = (ServerCopy.KEPT, ServerCopy.DELETING)
 
-    account = models.ForeignKey(MailAccount, on_delete=models.PROTECT, related_name="incoming")
-    mailbox = models.ForeignKey(Mailbox, on_delete=models.PROTECT, related_name="messages")
+    # The indexes of Meta serve the foreign keys, too: every further one is written three times a mail.
+    account = models.ForeignKey(
+        MailAccount, on_delete=models.PROTECT, related_name="incoming", db_index=False
+    )
+    mailbox = models.ForeignKey(Mailbox, on_delete=models.PROTECT, related_name="messages", db_index=False)
     uid_validity = models.BigIntegerField()
     uid = models.BigIntegerField()
     internal_date = models.DateTimeField()
@@ -97,17 +101,21 @@ class IncomingMessage(models.Model):
     reason = models.CharField(max_length=60, blank=True)
     detail = models.TextField(blank=True)
     attempts = models.PositiveSmallIntegerField(default=0)
-    raw = models.ForeignKey(RawMail, null=True, on_delete=models.PROTECT, related_name="incoming")
-    message_id = models.CharField(max_length=255, blank=True, db_index=True)
+    raw = models.ForeignKey(
+        RawMail, null=True, on_delete=models.PROTECT, related_name="incoming", db_index=False
+    )
+    message_id = models.CharField(max_length=255, blank=True)
     from_address = models.CharField(max_length=320, blank=True)
     subject = models.CharField(max_length=255, blank=True)
     ticket_message = models.ForeignKey(
-        TicketMessage, null=True, on_delete=models.PROTECT, related_name="ledger_rows"
+        TicketMessage, null=True, on_delete=models.PROTECT, related_name="ledger_rows", db_index=False
     )
     bounce_of = models.ForeignKey(
-        OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="bounces"
+        OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="bounces", db_index=False
     )
-    duplicate_of = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="duplicates")
+    duplicate_of = models.ForeignKey(
+        "self", null=True, on_delete=models.PROTECT, related_name="duplicates", db_index=False
+    )
     server_copy = models.CharField(max_length=8, choices=ServerCopy.choices, default=ServerCopy.KEPT)
     discovered_at = models.DateTimeField(auto_now_add=True)
     processed_at = models.DateTimeField(null=True)
@@ -115,7 +123,7 @@ class IncomingMessage(models.Model):
     quarantined_at = models.DateTimeField(null=True)
     discarded_at = models.DateTimeField(null=True)
     discarded_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
     discard_reason = models.CharField(max_length=500, blank=True)
 
@@ -130,7 +138,11 @@ class IncomingMessage(models.Model):
             models.Index(
                 fields=["mailbox", "id"], name="ledger_unfinished", condition=Q(state__in=["seen", "stored"])
             ),
-            models.Index(fields=["raw"], name="ledger_raw"),
+            index_where_set("raw", name="ledger_raw"),
+            index_where_set("ticket_message", name="ledger_ticket_message"),
+            index_where_set("bounce_of", name="ledger_bounce_of"),
+            index_where_set("duplicate_of", name="ledger_duplicate_of"),
+            index_where_set("discarded_by", name="ledger_discarded_by"),
             models.Index(
                 fields=["-quarantined_at", "-id"],
                 name="ledger_quarantine",
@@ -167,7 +179,9 @@ class AutoresponderOptions(models.Model):
 class AutoReply(models.Model):
     """The decision about one imported mail: answered or not, and why (shown on the ticket)."""
 
-    account = models.ForeignKey(MailAccount, on_delete=models.PROTECT, related_name="auto_replies")
+    account = models.ForeignKey(
+        MailAccount, on_delete=models.PROTECT, related_name="auto_replies", db_index=False
+    )
     incoming = models.OneToOneField(IncomingMessage, on_delete=models.PROTECT, related_name="auto_reply")
     sender = models.CharField(max_length=320, blank=True)
     decided_at = models.DateTimeField()
@@ -176,7 +190,7 @@ class AutoReply(models.Model):
     # Berlin day for which "one a day" is used up; null where that rule is off or nothing was sent.
     day = models.DateField(null=True)
     outgoing = models.ForeignKey(
-        OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="auto_replies"
+        OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="auto_replies", db_index=False
     )
 
     class Meta:
@@ -187,7 +201,10 @@ class AutoReply(models.Model):
                 condition=Q(day__isnull=False),
             )
         ]
-        indexes = [models.Index(fields=["account", "sender", "-decided_at"], name="auto_reply_counter")]
+        indexes = [
+            models.Index(fields=["account", "sender", "-decided_at"], name="auto_reply_counter"),
+            index_where_set("outgoing", name="auto_reply_outgoing"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.sender}: {self.reason}"

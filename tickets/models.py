@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from archive.models import RawMail
+from jobs.indexes import index_where_set
 from mailaccounts.models import MailAccount
 from masterdata import roles
 from masterdata.models import Address, Project
@@ -104,6 +105,7 @@ class Ticket(models.Model):
         HIGH = 3, _("High")
         URGENT = 4, _("Urgent")
 
+    # Foreign keys with db_index=False, here and below: the indexes of Meta begin with them.
     number = models.CharField(_("number"), max_length=20, unique=True)
     subject = models.CharField(_("subject"), max_length=998, blank=True)
     state = models.CharField(_("state"), max_length=16, choices=State.choices, default=State.NEW)
@@ -111,7 +113,7 @@ class Ticket(models.Model):
         _("priority"), choices=Priority.choices, default=Priority.NORMAL
     )
     queue = models.ForeignKey(
-        Queue, on_delete=models.PROTECT, related_name="tickets", verbose_name=_("queue")
+        Queue, on_delete=models.PROTECT, related_name="tickets", verbose_name=_("queue"), db_index=False
     )
     project = models.ForeignKey(
         Project,
@@ -128,6 +130,7 @@ class Ticket(models.Model):
         on_delete=models.SET_NULL,
         related_name="assigned_tickets",
         verbose_name=_("assignee"),
+        db_index=False,
     )
     customer = models.ForeignKey(
         Address,
@@ -136,6 +139,7 @@ class Ticket(models.Model):
         on_delete=models.SET_NULL,
         related_name="tickets",
         verbose_name=_("customer"),
+        db_index=False,
     )
     # The account whose mail made the ticket; answers start from it. None for tickets written by hand.
     account = models.ForeignKey(
@@ -181,7 +185,7 @@ class Ticket(models.Model):
 class Participant(models.Model):
     """Somebody whose mail may join the ticket (product §10)."""
 
-    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="participants")
+    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="participants", db_index=False)
     address = models.CharField(max_length=320)
     name = models.CharField(max_length=200, blank=True)
 
@@ -211,10 +215,10 @@ class TicketMessage(models.Model):
         BOUNCE = "bounce", _("bounce")
         NOTE = "note", _("internal note")
 
-    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="messages")
+    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="messages", db_index=False)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
     from_name = models.CharField(max_length=200, blank=True)
     from_address = models.CharField(max_length=320, blank=True)
@@ -237,7 +241,7 @@ class TicketMessage(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     raw = models.ForeignKey(RawMail, null=True, on_delete=models.PROTECT, related_name="ticket_messages")
     outgoing = models.ForeignKey(
-        OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="ticket_messages"
+        OutgoingMessage, null=True, on_delete=models.PROTECT, related_name="ticket_messages", db_index=False
     )
     marks = models.JSONField(default=list)
     # Token of the form that wrote the message: a form sent twice (double click, lost reply) counts once.
@@ -250,6 +254,8 @@ class TicketMessage(models.Model):
             models.Index(fields=["ticket", "at", "id"], name="message_in_ticket"),
             # Not db_index: PostgreSQL would get a second index for LIKE, which every import paid for.
             models.Index(fields=["message_id"], name="message_by_message_id"),
+            index_where_set("author", name="message_author"),
+            index_where_set("outgoing", name="message_outgoing"),
         ]
 
     def __str__(self) -> str:
@@ -268,7 +274,9 @@ class TicketMessage(models.Model):
 class Attachment(models.Model):
     """Metadata of one attachment; its bytes are read out of the raw mail when somebody downloads it."""
 
-    message = models.ForeignKey(TicketMessage, on_delete=models.CASCADE, related_name="attachments")
+    message = models.ForeignKey(
+        TicketMessage, on_delete=models.CASCADE, related_name="attachments", db_index=False
+    )
     # Index in ParsedMessage.attachments of the raw mail.
     position = models.PositiveSmallIntegerField()
     filename = models.CharField(max_length=255)
@@ -287,16 +295,19 @@ class Attachment(models.Model):
 class TicketEvent(models.Model):
     """One line of the ticket's history; the code is translated when shown."""
 
-    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="events")
+    ticket = models.ForeignKey(Ticket, on_delete=models.CASCADE, related_name="events", db_index=False)
     at = models.DateTimeField()
     actor = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
     )
     code = models.CharField(max_length=60)
     data = models.JSONField(default=dict)
 
     class Meta:
-        indexes = [models.Index(fields=["ticket", "at", "id"], name="event_in_ticket")]
+        indexes = [
+            models.Index(fields=["ticket", "at", "id"], name="event_in_ticket"),
+            index_where_set("actor", name="event_actor"),
+        ]
 
     def __str__(self) -> str:
         return self.code

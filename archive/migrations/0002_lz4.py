@@ -1,23 +1,19 @@
-"""TOAST compression lz4 for raw mail: the default (pglz) halves the import."""
+"""TOAST compression lz4 for raw mail."""
 
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.state import StateApps
 
+from jobs.compression import compress_with_lz4
 
-def compress_with_lz4(_apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """PostgreSQL built with lz4 only; elsewhere there is nothing to set."""
-    if schema_editor.connection.vendor != "postgresql":
-        return
-    with schema_editor.connection.cursor() as cursor:
-        cursor.execute("SELECT 'lz4' = ANY(enumvals) FROM pg_settings WHERE name = 'default_toast_compression'")
-        row = cursor.fetchone()
-    if row and row[0]:
-        schema_editor.execute("ALTER TABLE archive_rawmail ALTER COLUMN content SET COMPRESSION lz4")
+
+def compress_content(_apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    """The bytes of the mails."""
+    compress_with_lz4(schema_editor, "archive_rawmail", "content")
 
 
 class Migration(migrations.Migration):
     """After the table exists."""
 
     dependencies = [("archive", "0001_initial")]
-    operations = [migrations.RunPython(compress_with_lz4, migrations.RunPython.noop)]
+    operations = [migrations.RunPython(compress_content, migrations.RunPython.noop)]
