@@ -57,7 +57,7 @@ def judge(visit: Visit, mails: Sequence[FetchedMail]) -> list[Verdict]:
         if verdict.state == State.IMPORTED:
             _read(visit, verdict, mail.content)
     wanted = [verdict for verdict in verdicts if verdict.parsed and verdict.state == State.IMPORTED]
-    _find_test_mails(wanted)
+    _find_mails_of_ours(wanted)
     _prepare_for_tickets(visit, [verdict for verdict in wanted if verdict.state == State.IMPORTED])
     return verdicts
 
@@ -96,17 +96,19 @@ def _find_own_copies(visit: Visit, verdicts: Sequence[Verdict]) -> None:
             verdict.settle(State.EXCLUDED, Reason.OWN_COPY)
 
 
-def _find_test_mails(verdicts: Sequence[Verdict]) -> None:
-    """Our own test mails come back; they are no customer's."""
+def _find_mails_of_ours(verdicts: Sequence[Verdict]) -> None:
+    """Our own test mails come back, alerts arrive where somebody reads them; neither is a customer's."""
     ids = {v.parsed.message_id for v in verdicts if v.parsed and v.parsed.message_id}
-    tests = (
-        set(ConnectionTest.objects.filter(message_id__in=ids).values_list("message_id", flat=True))
-        if ids
-        else ()
-    )
+    if not ids:
+        return
+    tests = ConnectionTest.objects.filter(message_id__in=ids).values_list("message_id", flat=True)
+    system = OutgoingMessage.objects.filter(message_id__in=ids, purpose=OutgoingMessage.Purpose.SYSTEM)
+    reasons = dict.fromkeys(system.values_list("message_id", flat=True), Reason.SYSTEM_MAIL)
+    reasons |= dict.fromkeys(tests, Reason.TEST_MAIL)
     for verdict in verdicts:
-        if verdict.parsed and verdict.parsed.message_id in tests:
-            verdict.settle(State.EXCLUDED, Reason.TEST_MAIL)
+        reason = reasons.get(verdict.parsed.message_id or "") if verdict.parsed else None
+        if reason:
+            verdict.settle(State.EXCLUDED, reason)
 
 
 def _read(visit: Visit, verdict: Verdict, content: bytes) -> None:

@@ -18,6 +18,7 @@ class Reason(models.TextChoices):
     FOLDER_OFF = "folder-off", _("folder no longer polled")
     TEST_MAIL = "test-mail", _("test mail")
     OWN_COPY = "own-copy", _("own sent copy")
+    SYSTEM_MAIL = "system-mail", _("message of this system")
     # vanished
     REMOVED = "removed-on-server", _("removed on the server")
     UIDVALIDITY = "uid-validity-changed", _("folder was renumbered")
