@@ -42,5 +42,14 @@ def due_at(moment: datetime | None = None) -> datetime:
 
 def give_up_at(due: datetime, purpose: str) -> datetime:
     """When trying ends for a mail that is first due at ``due``."""
+    return due + _patience(purpose)
+
+
+def first_due_at(end: datetime, purpose: str) -> datetime:
+    """When a mail was first due that is given up at ``end``."""
+    return end - _patience(purpose)
+
+
+def _patience(purpose: str) -> timedelta:
     is_automatic = purpose == OutgoingMessage.Purpose.AUTO_REPLY
-    return due + (AUTO_REPLY_GIVE_UP_AFTER if is_automatic else GIVE_UP_AFTER)
+    return AUTO_REPLY_GIVE_UP_AFTER if is_automatic else GIVE_UP_AFTER

@@ -28,8 +28,11 @@ _TAKEN_OVER = (
 )  # fmt: skip
 
 
-def cancel(*, message: OutgoingMessage, by: AbstractBaseUser) -> None:
-    """Stop a mail that still waits. Raises :class:`NotPossible` once a worker has it."""
+def cancel(*, message: OutgoingMessage, by: AbstractBaseUser | None) -> None:
+    """Stop a mail that still waits. Raises :class:`NotPossible` once a worker has it.
+
+    ``by`` None is the system.
+    """
     with transaction.atomic():
         waiting = OutgoingMessage.objects.filter(pk=message.pk, state=State.QUEUED)
         if not waiting.update(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.db.models import Q, QuerySet
@@ -12,6 +13,7 @@ from django.db.models.functions import Lower
 from mailaccounts.models import MailAccount
 from mailkit.addresses import domain_of, normalise
 from masterdata import roles
+from outbound.clock import give_up_at
 from outbound.errors import NoTransport
 from outbound.models import OutgoingMessage
 from outbound.routing import Route, carrier_of
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NoTransport", "Sender", "may_read_content", "may_see_outbox", "may_send_from",
-    "message_id_domain", "messages_by_ids", "needing_attention", "owns_content", "routes_for",
-    "senders_for", "transporting_account",
+    "message_id_domain", "messages_by_ids", "needing_attention", "overdue", "owns_content",
+    "routes_for", "senders_for", "transporting_account",
 ]  # fmt: skip
 
 
@@ -136,6 +138,15 @@ def messages_by_ids(message_ids: Collection[str]) -> dict[str, OutgoingMessage]:
 def needing_attention(user: AbstractBaseUser | AnonymousUser) -> QuerySet[OutgoingMessage]:
     """Mail the user may see that was not delivered and about which nobody has decided."""
     return OutgoingMessage.objects.visible_to(user).needing_attention()
+
+
+def overdue(due: datetime) -> QuerySet[OutgoingMessage]:
+    """Mail of all accounts that was first due at ``due`` or before and has not reached a final state."""
+    is_automatic = Q(purpose=OutgoingMessage.Purpose.AUTO_REPLY)
+    return OutgoingMessage.objects.unfinished().filter(
+        (is_automatic & Q(give_up_at__lte=give_up_at(due, OutgoingMessage.Purpose.AUTO_REPLY)))
+        | (~is_automatic & Q(give_up_at__lte=give_up_at(due, "")))
+    )
 
 
 def may_read_content(user: AbstractBaseUser | AnonymousUser, message: OutgoingMessage) -> bool:

@@ -50,9 +50,14 @@ def clear(account_ids: list[int]) -> None:
 def is_held_off(account: MailAccount) -> bool:
     """Whether to leave the account alone for now; changed settings end that at once."""
     throttle = getattr(account, "delivery_throttle", None)
-    if throttle is None or throttle.settings_fingerprint != settings_fingerprint(account):
+    if throttle is None or has_new_settings(account):
         return False
     return bool(throttle.is_paused or throttle.retry_at > timezone.now())
+
+
+def has_new_settings(account: MailAccount) -> bool:
+    """Whether the settings of a throttled account have changed since it last failed."""
+    return account.delivery_throttle.settings_fingerprint != settings_fingerprint(account)
 
 
 def sending_accounts() -> QuerySet[MailAccount]:
