@@ -1,8 +1,8 @@
 """Push: servers that offer IDLE (RFC 2177) tell of mail by themselves, and a poll is woken at once.
 
-Polling beside it goes on as if there were none, and stays the only writer: nothing is written in here, and
-news that is missed costs time, never mail. One thread waits for each account and uses no database; the list
-of accounts is read by the one thread of :meth:`Watcher.run`.
+Polling beside it goes on as if there were none, and stays the only writer: nothing but a heartbeat is written
+in here, and news that is missed costs time, never mail. One thread waits for each account and uses no
+database; the list of accounts is read by the one thread of :meth:`Watcher.run`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
 
 from inbound.polling import DEFAULT_FOLDER
-from jobs import instance
+from jobs import heartbeats, instance
 from mailaccounts.connections import ImapAccess, imap_access
 from mailaccounts.models import MailAccount
 from mailkit.errors import AuthenticationFailed, MailError
@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 ACCOUNTS = 200
 """Accounts watched by one process, a thread each; further ones stay on polling."""
 
+HEARTBEAT = "watcher"
 LOOK_SECONDS = 30.0
 STOP_SECONDS = 1.5
 FIRST_BACKOFF_SECONDS = 5.0
@@ -193,6 +194,7 @@ class Watcher:
         """Compare what is watched with what should be. A database that is away changes nothing."""
         close_old_connections()
         try:
+            heartbeats.beat(HEARTBEAT)
             wanted = self._targets()
         except DatabaseError as error:
             logger.warning("Watch: accounts not readable (%s)", type(error).__name__)
