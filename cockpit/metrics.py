@@ -16,6 +16,8 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from cockpit.alerts.presentation import silent_worker, unwatched
+from cockpit.models import Alert
 from inbound.models import IncomingMessage
 from inbound.selectors import quarantine_count
 from jobs import heartbeats
@@ -56,6 +58,7 @@ class StateCollector(Collector):
         yield from ledger_families()
         yield from outbox_families(now)
         yield from worker_families()
+        yield alert_family(now)
 
 
 def exposition() -> bytes:
@@ -140,6 +143,27 @@ def worker_families() -> Iterator[GaugeMetricFamily]:
         "Time since beat last reached a worker and the worker the database.",
         age.total_seconds() if age is not None else None,
     )
+
+
+def alert_family(now: datetime) -> GaugeMetricFamily:
+    """Alerts that hold, by kind and state; silent workers are noticed by the scrape itself."""
+    state = Case(
+        When(acknowledged_at__isnull=False, then=Value("acknowledged")),
+        When(mail_problem__gt="", then=Value("unmailed")),
+        default=Value("open"),
+        output_field=CharField(),
+    )
+    rows = Alert.objects.open().order_by().values_list("kind", state).annotate(n=Count("pk"))
+    counts = {(kind, name): n for kind, name, n in rows}
+    if silent_worker(now) or unwatched(now):
+        counts[Alert.Kind.WORKER, "unmailed"] = 1
+    family = GaugeMetricFamily(
+        "erp_mail_alerts", "Alerts that hold, by kind and state.", labels=["kind", "state"]
+    )
+    for kind in Alert.Kind.values:
+        for name in ("open", "unmailed", "acknowledged"):
+            family.add_metric([kind, name], counts.get((kind, name), 0))
+    return family
 
 
 def gauge(name: str, text: str, value: float | None) -> GaugeMetricFamily:

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from audit import services as audit
 from cockpit import health, selectors
 from cockpit import metrics as figures
+from cockpit.alerts import presentation
 from jobs import instance
 from masterdata import roles
 
@@ -30,7 +31,7 @@ def start(request: HttpRequest) -> HttpResponse:
     context = {
         "tiles": selectors.tiles(user),
         "tickets": selectors.next_tickets(user) if roles.is_agent(user) else None,
-        "failing_accounts": selectors.failing_accounts(user) if roles.is_mail_administrator(user) else [],
+        "board": presentation.board(user),
         "first_steps": selectors.first_steps(user),
     }
     return render(request, "cockpit/start.html", context)

@@ -224,6 +224,14 @@ METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 # Set by `make demo` only: the folder of the demo's own mail server.
 DEMO_FOLDER = env.str("DEMO_FOLDER", default="")
 
+# --- alerts --------------------------------------------------------------------------------------------
+# Where people reach this installation, for links in mails: https://erp.firma.de
+BASE_URL = env.str("BASE_URL", default="")
+# Told of every alert besides the mail administrators.
+ALERT_RECIPIENTS = env.list("ALERT_RECIPIENTS", default=[])
+# How long polling or sending may fail before somebody is told; what needs a person is told at once.
+ALERT_AFTER_MINUTES = env.int("ALERT_AFTER_MINUTES", default=30)
+
 # --- background work -----------------------------------------------------------------------------------
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="memory://localhost/")
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -261,6 +269,7 @@ CELERY_BEAT_SCHEDULE = {
     "deliver-due": {"task": "outbound.deliver_due", "schedule": 5.0, "options": {"expires": 5}},
     "append-due": {"task": "outbound.append_due", "schedule": 10.0, "options": {"expires": 10}},
     "heartbeat": {"task": "jobs.beat_heartbeat", "schedule": 10.0, "options": {"expires": 10}},
+    "send-alerts": {"task": "cockpit.send_alerts", "schedule": 60.0, "options": {"expires": 60}},
     "forget-old-tests": {
         "task": "mailaccounts.forget_old_tests",
         "schedule": 3600.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.utils import timezone
 
-from mailaccounts.models import AccountHealth, MailAccount
+from mailaccounts.models import AccountHealth, ImapSettings, MailAccount
 from tickets.models import Queue, Ticket
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +41,7 @@ def test_first_steps_guide_the_administrator_until_done(client, mail_administrat
 
 def test_only_administrators_see_failing_accounts(client, mail_administrator, agent):
     account = MailAccount.objects.create(display_name="Buchhaltung", email="b@erp.example")
+    ImapSettings.objects.create(account=account, host="imap.erp.example", username="b")
     AccountHealth.objects.create(
         account=account, error_code="authentication_failed", failing_since=timezone.now()
     )
