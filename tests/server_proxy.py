@@ -12,12 +12,13 @@ from tests.server_basics import wait_until
 @dataclass
 class Cut:
     """When to close both sides: after ``after`` bytes, or right after ``pattern``, in what the *server* (else
-    the client) sends. ``times`` limits how often."""
+    the client) sends. ``times`` limits how often. ``is_silent``: pass on no more, and close nothing."""
 
     after: int | None = None
     pattern: bytes | None = None
     from_server: bool = True
     includes_match: bool = True
+    is_silent: bool = False
     times: int = 1_000_000
 
     def position(self, stream: bytes) -> int | None:
@@ -30,6 +31,29 @@ class Cut:
         if match is None:
             return None
         return match.end() if self.includes_match else match.start()
+
+
+@dataclass
+class Gate(Cut):
+    """Not a cut: from ``pattern`` on everything waits, for a minute at most, until :meth:`open`."""
+
+    def __post_init__(self) -> None:
+        self._is_reached, self._is_open = threading.Event(), threading.Event()
+
+    def position(self, stream: bytes) -> int | None:
+        """Wait where the pattern has come; nothing is ever cut."""
+        if not self._is_open.is_set() and self.pattern and re.search(self.pattern, stream, re.DOTALL):
+            self._is_reached.set()
+            self._is_open.wait(60)
+        return None
+
+    def is_reached(self) -> bool:
+        """Whether somebody waits, or has waited."""
+        return self._is_reached.is_set()
+
+    def open(self) -> None:
+        """Let everything pass from now on."""
+        self._is_open.set()
 
 
 class CuttingProxy:
@@ -93,6 +117,8 @@ class CuttingProxy:
                 if end is not None and cut:
                     cut.times -= 1
                     target.sendall(record[number][passed : max(end, passed)])
+                    while cut.is_silent and source.recv(65_536):
+                        pass
                     break
                 target.sendall(data)
         _close(source)

@@ -1,0 +1,93 @@
+"""The account of one import scenario, its servers, and the workers that poll it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from random import Random
+from typing import Any, Final
+
+from django.utils import timezone
+
+from inbound import polling
+from jobs.models import Lease
+from mailaccounts.models import AccountHealth, MailAccount
+from soak.broker import check, work_off
+from soak.mailbox import Mailbox
+from soak.services import Services
+from soak.worker import Circumstances, Worker
+from tests.server_proxy import CuttingProxy
+from tickets.models import TicketOptions
+
+PLACES: Final = (
+    "after_discovery", "before_fetch", "in_store", "after_store", "before_commit", "in_commit",
+    "after_commit", "before_delete", "after_delete",
+)  # fmt: skip
+"""Failpoints of an import, in order."""
+BETWEEN_TRANSACTIONS: Final = tuple(place for place in PLACES if not place.startswith("in_"))
+"""Those where the worker holds no lock that others would wait for."""
+
+
+@dataclass
+class Scene:
+    """An account under test and what was done to it; everything is chosen by ``chance``."""
+
+    chance: Random
+    services: Services
+    account: MailAccount
+    mailbox: Mailbox
+    proxy: CuttingProxy
+    circumstances: Circumstances
+    faults: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+    @property
+    def excludes_old(self) -> bool:
+        """Whether mail of long ago stays out by a setting."""
+        return TicketOptions.objects.get(account=self.account).from_date is not None
+
+    def note(self, words: str) -> None:
+        """Record what happens, for whoever runs this scenario again."""
+        self.faults.append(words)
+
+    def worker(self, **circumstances: Any) -> Worker:
+        """A process that polls the account once; see :class:`Circumstances`."""
+        pk = self.account.pk
+        return Worker(
+            lambda: polling.poll(pk, slice_seconds=None), replace(self.circumstances, **circumstances)
+        )
+
+    def stopped_worker(self, places: Sequence[str] = PLACES) -> Worker | None:
+        """One that was stopped at one of ``places`` of its poll; None if it never came there."""
+        place, times = self.chance.choice(places), self.chance.choice((1, 1, 1, 2, 3))
+        worker = self.worker(stops_at=place, times=times)
+        if worker.has_stopped():
+            self.note(f"stopped at {place}:{times}")
+            return worker
+        self.end(worker)
+        self.note(f"never at {place}:{times}")
+        return None
+
+    def end(self, worker: Worker) -> None:
+        """Wait for a worker's end, and record what went wrong in it."""
+        if words := worker.join():
+            self.findings.append(f"{words}, see {self.circumstances.log}")
+
+    def calm(self) -> None:
+        """Take the fault away, and let time pass until leases have expired."""
+        self.proxy.cut = None
+        self.expire_lease()
+
+    def expire_lease(self) -> None:
+        """As time would."""
+        Lease.objects.filter(name=self.account.lease_name, expires_at__isnull=False).update(
+            expires_at=timezone.now() - timedelta(seconds=1)
+        )
+
+    def check(self) -> None:
+        """One period of polling: beat's checks, and a worker that does what they woke."""
+        AccountHealth.objects.filter(account=self.account).update(next_poll_at=timezone.now())
+        self.end(Worker(check, self.circumstances))
+        self.end(Worker(work_off, self.circumstances))
+        self.expire_lease()
