@@ -9,18 +9,24 @@ import shlex
 import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 import yaml
 from django.conf import settings
-from django.core.management import get_commands
+from django.core.management import CommandError, call_command, get_commands
+from django.utils import timezone
+
+from inbound import watching
+from jobs import heartbeats
+from jobs.models import Heartbeat
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
-OURS = ("migrate", "web", "worker", "beat")
+OURS = ("migrate", "web", "worker", "beat", "watcher")
 LASTING = sorted(set(SERVICES) - {"migrate"})
 DOCKERFILE = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
 
@@ -43,13 +49,13 @@ def command_of(service: str) -> list[str]:
 
 
 def test_the_services_are_these():
-    assert sorted(SERVICES) == ["beat", "migrate", "postgres", "redis", "web", "worker"]
+    assert sorted(SERVICES) == ["beat", "migrate", "postgres", "redis", "watcher", "web", "worker"]
     assert SERVICES["postgres"]["image"].startswith("postgres:16")
     assert SERVICES["redis"]["image"].startswith("redis:7")
     assert {SERVICES[name]["image"] for name in OURS} == {"erp-mail"}
 
 
-@pytest.mark.parametrize("name", ["web", "worker", "beat"])
+@pytest.mark.parametrize("name", ["web", "worker", "beat", "watcher"])
 def test_nothing_starts_before_the_tables_are_there(name):
     assert SERVICES[name]["depends_on"] == {
         "migrate": {"condition": "service_completed_successfully"},
@@ -70,7 +76,7 @@ def test_what_lasts_is_started_again(name):
 
 def test_whoever_is_waited_for_and_all_that_serve_have_a_health_check():
     checked = {name for name, service in SERVICES.items() if "test" in service.get("healthcheck", {})}
-    assert checked == {"worker", "postgres", "redis"}
+    assert checked == {"worker", "watcher", "postgres", "redis"}
     # web has the image's own; it would be wrong for those that serve nothing.
     assert "healthcheck" not in SERVICES["web"]
     assert all(SERVICES[name]["healthcheck"] == {"disable": True} for name in ("migrate", "beat"))
@@ -80,7 +86,11 @@ def test_only_the_web_is_reachable_and_from_this_machine_only():
     ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert ports == {"web": ["127.0.0.1:8000:8000"]}
     assert COMPOSE["networks"]["data"]["internal"] is True
-    assert {name for name in SERVICES if "outside" in SERVICES[name]["networks"]} == {"web", "worker"}
+    assert {name for name in SERVICES if "outside" in SERVICES[name]["networks"]} == {
+        "web",
+        "worker",
+        "watcher",
+    }
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
@@ -151,6 +161,21 @@ def test_every_command_exists(name):
                 text=True,
             ).stdout
             assert [option for option in arguments if option.startswith("--") and option not in known] == []
+
+
+def test_the_watcher_is_healthy_while_it_gives_signs_of_life(db):
+    """The check asks for the heartbeat that the watcher refreshes, and forgives three missed ones."""
+    _, program, script, *arguments = SERVICES["watcher"]["healthcheck"]["test"]
+    assert (program, script) == ("python", "manage.py")
+    assert arguments[1] == watching.HEARTBEAT
+    assert int(arguments[-1]) >= 3 * watching.LOOK_SECONDS
+    with pytest.raises(CommandError, match="no sign of life"):
+        call_command(*arguments)
+    heartbeats.beat(watching.HEARTBEAT)
+    call_command(*arguments)
+    Heartbeat.objects.update(at=timezone.now() - timedelta(seconds=int(arguments[-1]) + 1))
+    with pytest.raises(CommandError, match="121 seconds old"):
+        call_command(*arguments)
 
 
 def test_gunicorn_takes_its_options():
