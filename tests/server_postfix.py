@@ -76,6 +76,7 @@ class Postfix:
         self.root.chmod(0o755)
         for name in ("spool", "data", "conf"):
             (self.root / name).mkdir()
+            (self.root / name).chmod(0o755)  # whatever the umask
         shutil.chown(self.root / "data", "postfix")
         self._write("conf/main.cf", _MAIN_CF)
         self._write("conf/master.cf", _MASTER_CF)
@@ -83,7 +84,9 @@ class Postfix:
         configuration = ["-c", str(self.root / "conf")]
         subprocess.run([self._program, *configuration, "check"], check=True)  # makes the queue's folders
         # Its master ends its whole process group.
-        self._process = subprocess.Popen([_MASTER, *configuration, "-d"], start_new_session=True)
+        self._process = subprocess.Popen(
+            [_MASTER, *configuration, "-d"], start_new_session=True, stdout=subprocess.DEVNULL
+        )
         try:
             wait_until(self._is_ready, "Postfix answers", 30)
         except BaseException:
