@@ -6,7 +6,7 @@ RUN_PORT ?= 8000
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset run worker test test-sqlite check format lock messages screenshots bench bench-import fuzz soak
+.PHONY: help setup demo demo-reset run worker test test-sqlite check format lock messages screenshots bench bench-import bench-poll bench-push bench-start bench-memory fuzz soak simulate
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -17,7 +17,7 @@ $(STAMP): requirements-dev.lock scripts/setup
 	@scripts/setup
 
 demo: setup ## A demo company with its own mail server at http://127.0.0.1:8000/ (DEMO_PORT chooses the port)
-	@$(BIN)/python scripts/demo.py --port $(DEMO_PORT)
+	@$(BIN)/python scripts/demo.py --port $(DEMO_PORT) $(if $(DEMO_FOLDER),--folder $(DEMO_FOLDER))
 
 demo-reset: ## Forget everything the demo has done
 	@rm -rf var/demo && echo "The demo starts afresh with the next 'make demo'."
@@ -41,11 +41,32 @@ test: setup ## All tests: on PostgreSQL and Redis, then on SQLite
 test-sqlite: setup ## The same on SQLite and the in-memory broker, but for the browser and what has no database
 	@$(BIN)/pytest -n auto --dist loadgroup --create-db -m "not browser" --ignore tests/mailkit --ignore tests/fuzz $(ARGS)
 
-bench: bench-import ## Every benchmark there is, against its reference in the same run
-
-bench-import: setup ## Import of 5,000 mails against mbsync; appends to docs/benchmarks.md
-	@scripts/test-packages dovecot-imapd postgresql isync
+bench: setup ## Every benchmark but the long one, against its reference in the same run; appends to docs/benchmarks.md
+	@scripts/test-packages dovecot-imapd postgresql redis-server isync
 	@$(BIN)/python -m bench.run --record docs/benchmarks.md $(ARGS)
+
+bench-import: setup ## Import of 5,000 mails against mbsync, by one and by two processes, and on SQLite
+	@scripts/test-packages dovecot-imapd postgresql isync
+	@$(BIN)/python -m bench.run import --record docs/benchmarks.md $(ARGS)
+
+bench-poll: setup ## A look at 1,000 idle accounts over TLS against plain IMAPClient
+	@scripts/test-packages dovecot-imapd postgresql
+	@$(BIN)/python -m bench.run poll --record docs/benchmarks.md $(ARGS)
+
+bench-push: setup ## From the arrival of a mail to its ticket, by watcher and worker
+	@scripts/test-packages dovecot-imapd postgresql redis-server
+	@$(BIN)/python -m bench.run push --record docs/benchmarks.md $(ARGS)
+
+bench-start: setup ## From 'make demo' to its first page
+	@scripts/test-packages postgresql
+	@$(BIN)/python -m bench.run start --record docs/benchmarks.md $(ARGS)
+
+bench-memory: setup ## Memory of the import of 100,000 mails (half an hour, 12 GB of disk)
+	@scripts/test-packages dovecot-imapd postgresql
+	@$(BIN)/python -m bench.run memory --record docs/benchmarks.md $(ARGS)
+
+simulate: setup ## Scheduling of up to 10,000 accounts in a model; the tables of docs/scaling.md
+	@$(BIN)/python -m bench.simulation $(ARGS)
 
 fuzz: setup ## Damage RUNS mails (SEED chooses which) and read them; failing ones come to test-output/
 	@$(BIN)/python -m fuzz.run --runs $(or $(RUNS),100000) --seed $(or $(SEED),1)

@@ -1,22 +1,20 @@
-"""The contestants of the import benchmark: mbsync, and our import on either database, over one mailbox."""
+"""The contestants of the import benchmark: mbsync, and our import into either database."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import shutil
-import subprocess
-import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, Protocol
 
-import psycopg
+from bench import databases
+from bench.corpus import Source
+from bench.processes import Step, run, step
 
-from tests.servers import Dovecot, MailUser
+MODULE = "bench.importer"
 
 _MBSYNC = """
 FSync yes
@@ -43,30 +41,16 @@ Create Near
 Sync Pull
 SyncState *
 """
-_SETTINGS = {
-    "DJANGO_SETTINGS_MODULE": "config.settings",
-    "ENV_FILE": "/nonexistent",
-    "SECRET_KEY": "only-for-benchmarks-" + "0123456789abcdef" * 3,
-    "HTTPS": "false",
-    "CELERY_BROKER_URL": "memory://",
-    "MAIL_KEYS": "bench:" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
-    "MAIL_ALLOWED_NETWORKS": "loopback",
-    "MAIL_PLAINTEXT_NETWORKS": "127.0.0.0/8,::1/128",
-    "MAIL_ALLOWED_PORTS": "any",
-    "MAIL_CA_FILE": "",
-    "INSTANCE_NAME": "bench",
-    "LOG_LEVEL": "WARNING",
-}
 
 
-@dataclass(frozen=True)
-class Source:
-    """The mailbox everybody copies, and what is in it."""
+class Contestant(Protocol):
+    """Whoever takes a turn. ``run`` tells at least ``rate`` (mails a second) and how many were ``wrong``."""
 
-    server: Dovecot
-    user: MailUser
-    count: int
-    manifest: Path
+    name: str
+
+    def run(self) -> dict[str, Any]:
+        """Take a turn."""
+        ...
 
 
 class Mbsync:
@@ -78,7 +62,7 @@ class Mbsync:
         self._source, self._folder, self._numbers = source, folder, itertools.count(1)
 
     def run(self) -> dict[str, Any]:
-        """Copy the mailbox; mails a second. A process of a few milliseconds to start, so it counts whole."""
+        """Copy the mailbox. A process of a few milliseconds to start, so it counts whole."""
         folder = self._folder / f"copy{next(self._numbers)}"
         folder.mkdir(parents=True)
         source = self._source
@@ -93,7 +77,7 @@ class Mbsync:
         )
         os.sync()
         started = time.monotonic()
-        _run(["mbsync", "-q", "-c", str(config), "bench"])
+        run(["mbsync", "-q", "-c", str(config), "bench"])
         seconds = time.monotonic() - started
         copied = sum(1 for sub in ("new", "cur") for _ in (folder / "Inbox" / sub).iterdir())
         shutil.rmtree(folder)
@@ -101,60 +85,54 @@ class Mbsync:
 
 
 class Import:
-    """Our import in a fresh process, into a fresh copy of a prepared database."""
+    """Our import, a fresh process for each mailbox, all into one fresh copy of a prepared database."""
 
-    def __init__(self, name: str, source: Source, database_url: str) -> None:
-        self.name, self._source, self._url, self._numbers = name, source, database_url, itertools.count(1)
-        user = source.user
-        account = ["--username", user.username, "--password", user.password]
-        if urlsplit(database_url).scheme != "sqlite":
-            _administer(database_url, f"CREATE DATABASE {urlsplit(database_url).path[1:]}")
-        _step(self._url, "prepare", "--port", str(source.server.port), *account)
+    def __init__(self, name: str, sources: Sequence[Source], database_url: str) -> None:
+        self.name, self._sources, self._url = name, sources, database_url
+        self._numbers = itertools.count(1)
+        databases.create(database_url)
+        server = sources[0].server
+        users = [source.user.username for source in sources]
+        step(
+            MODULE, "prepare", "--port", str(server.port), *users,
+            DATABASE_URL=database_url, BENCH_PASSWORD=server.password,
+        )  # fmt: skip
 
     def run(self) -> dict[str, Any]:
-        """Import the mailbox and check every mail against the manifest; mails a second, memory in bytes."""
-        url = _copy(self._url, next(self._numbers))
+        """Import the mailboxes at once and check every mail against its manifest; see :meth:`import_only`."""
+        turn = self.import_only()
+        checked = [
+            step(
+                MODULE, "check", source.user.username, "--manifest", str(source.manifest),
+                DATABASE_URL=self._copy,
+            )
+            for source in self._sources
+        ]  # fmt: skip
+        databases.drop(self._copy)
+        turn["wrong"] = sum(one["wrong"] for one in checked)
+        turn["examples"] = [number for one in checked for number in one["examples"]]
+        return turn
+
+    def import_only(self) -> dict[str, Any]:
+        """Import into a fresh copy of the database, which is kept.
+
+        ``seconds`` is the slowest process's time, ``peak`` the largest one's bytes, ``cpu`` all processes'
+        seconds.
+        """
+        self._copy = databases.copy(self._url, next(self._numbers))
         os.sync()
-        result = _step(url, "poll")
-        result |= _step(url, "check", "--manifest", str(self._source.manifest))
-        _drop(url)
-        return {**result, "rate": self._source.count / result["seconds"]}
-
-
-def _step(url: str, step: str, *arguments: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "bench.importer", step, *arguments]
-    output = _run(command, {**os.environ, **_SETTINGS, "DATABASE_URL": url})
-    answer: dict[str, Any] = json.loads(output.splitlines()[-1])
-    return answer
-
-
-def _run(command: list[str], environment: dict[str, str] | None = None) -> str:
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(f"{command[0]} failed:\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-def _copy(url: str, number: int) -> str:
-    """A copy of the prepared database, everything before it written to disk."""
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite":
-        shutil.copy(parts.path, f"{parts.path}{number}")
-    else:
-        _administer(url, f"CREATE DATABASE {parts.path[1:]}{number} TEMPLATE {parts.path[1:]}", "CHECKPOINT")
-    return f"{url}{number}"
-
-
-def _drop(url: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite":
-        for file in Path(parts.path).parent.glob(Path(parts.path).name + "*"):
-            file.unlink()
-    else:
-        _administer(url, f"DROP DATABASE {parts.path[1:]}", "CHECKPOINT")
-
-
-def _administer(url: str, *statements: str) -> None:
-    with psycopg.connect(url.rpartition("/")[0] + "/postgres", autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
+        users = [source.user.username for source in self._sources]
+        polls = [Step(MODULE, "poll", user, DATABASE_URL=self._copy) for user in users]
+        for poll in polls:
+            poll.wait_until_ready()
+        for poll in polls:
+            poll.begin()
+        polled = [poll.answer() for poll in polls]
+        seconds = max(one["seconds"] for one in polled)
+        return {
+            "rate": sum(source.count for source in self._sources) / seconds,
+            "seconds": seconds,
+            "peak": max(one["peak"] for one in polled),
+            "cpu": sum(one["cpu"] for one in polled),
+            "imported": sum(one["imported"] for one in polled),
+        }

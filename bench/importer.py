@@ -8,8 +8,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import resource
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,76 +21,61 @@ import django
 django.setup()
 
 from django.core.management import call_command  # noqa: E402  # the applications have to be set up first
-from django.utils import timezone  # noqa: E402
+from django.db.models import QuerySet  # noqa: E402
 
+from bench.accounts import add_account, answer_automatically  # noqa: E402
 from inbound import polling  # noqa: E402
-from inbound.models import AutoReply, AutoresponderOptions, IncomingMessage  # noqa: E402
-from mailaccounts import credentials  # noqa: E402
-from mailaccounts.models import ImapSettings, MailAccount, SmtpSettings  # noqa: E402
+from inbound.models import AutoReply, IncomingMessage  # noqa: E402
+from mailaccounts.models import MailAccount  # noqa: E402
 from mailkit.parsing import parse_message  # noqa: E402
-from tickets.models import Queue, TicketEvent, TicketMessage, TicketOptions  # noqa: E402
+from tickets.models import TicketEvent, TicketMessage  # noqa: E402
 from tickets.vocabulary import Event  # noqa: E402
 
 
-def prepare(port: int, username: str, password: str) -> dict[str, Any]:
-    """A migrated database with one account that polls the mailbox and answers automatically."""
+def prepare(port: int, password: str, usernames: Sequence[str]) -> dict[str, Any]:
+    """A migrated database with an account for every mailbox, each of which answers automatically."""
     call_command("migrate", interactive=False, verbosity=0)
-    account = MailAccount.objects.create(display_name="Support", email="support@erp.example")
-    imap = ImapSettings(
-        account=account,
-        host="localhost",
-        port=port,
-        security=ImapSettings.Security.NONE,
-        username=username,
-        folders=["INBOX"],
-    )
-    imap.password_encrypted = credentials.encrypt(
-        password, purpose=credentials.IMAP_PASSWORD, row_uuid=imap.uuid
-    )
-    imap.save()
-    SmtpSettings.objects.create(
-        account=account, is_enabled=True, host="localhost", port=25, security="none", authentication="none"
-    )
-    TicketOptions.objects.create(
-        account=account, is_enabled=True, default_queue=Queue.objects.create(name="Support")
-    )
-    AutoresponderOptions.objects.create(
-        account=account,
-        is_enabled=True,
-        enabled_at=timezone.now(),
-        subject="{TICKET}",
-        html="<p>{BETREFF}</p>",
-    )
+    for name in usernames:
+        account = add_account(
+            name.partition("@")[0], port=port, username=name, password=password, security="none"
+        )
+        answer_automatically(account)
     return {}
 
 
-def poll() -> dict[str, Any]:
-    """Import the whole mailbox; seconds by the clock and of this process's CPU, memory in bytes."""
-    account_id = MailAccount.objects.values_list("pk", flat=True).get()
+def poll(account: MailAccount) -> dict[str, Any]:
+    """Import the whole mailbox; seconds by the clock and of this process's CPU, memory in bytes.
+
+    Begins at a word from outside, so that processes which start together import together.
+    """
+    print("ready", flush=True)
+    sys.stdin.readline()
     started, started_cpu = time.monotonic(), time.process_time()
-    report = polling.poll(account_id, slice_seconds=None)
+    report = polling.poll(account.pk, slice_seconds=None)
     seconds, cpu = time.monotonic() - started, time.process_time() - started_cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return {"seconds": seconds, "cpu": cpu, "peak": peak, "imported": report.imported}
 
 
-def check(manifest: Path) -> dict[str, Any]:
+def check(account: MailAccount, manifest: Path) -> dict[str, Any]:
     """Count what is not as the manifest says: a mail missing or wrong, a decision or an event missing."""
-    expected = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
-    wrong = [mail["index"] for mail in expected if _found(mail) != _wanted(mail)]
-    undecided = abs(len(expected) - AutoReply.objects.count())
+    with manifest.open(encoding="utf-8") as lines:
+        expected = [json.loads(line) for line in lines]
+    wrong = [mail["index"] for mail in expected if _found(account, mail) != _wanted(mail)]
+    undecided = abs(len(expected) - AutoReply.objects.filter(account=account).count())
+    messages = TicketMessage.objects.filter(ticket__account=account)
     unrecorded = abs(
         len(expected)
-        - TicketEvent.objects.filter(code=Event.CREATED).count()
-        - TicketMessage.objects.exclude(pk__in=_first_messages()).count()
+        - TicketEvent.objects.filter(ticket__account=account, code=Event.CREATED).count()
+        - messages.exclude(pk__in=_first_messages(messages)).count()
     )
-    unfinished = IncomingMessage.objects.exclude(state=IncomingMessage.State.IMPORTED).count()
+    rows = IncomingMessage.objects.filter(account=account)
+    unfinished = rows.exclude(state=IncomingMessage.State.IMPORTED).count()
     return {"wrong": len(wrong) + undecided + unrecorded + unfinished, "examples": wrong[:10]}
 
 
-def _first_messages() -> set[int]:
-    rows = TicketMessage.objects.order_by("-pk").values_list("ticket_id", "pk")
-    return set(dict(rows).values())
+def _first_messages(messages: QuerySet[TicketMessage]) -> set[int]:
+    return set(dict(messages.order_by("-pk").values_list("ticket_id", "pk")).values())
 
 
 def _wanted(mail: dict[str, Any]) -> tuple[Any, ...]:
@@ -97,10 +85,9 @@ def _wanted(mail: dict[str, Any]) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _found(mail: dict[str, Any]) -> tuple[Any, ...] | None:
-    message = (
-        TicketMessage.objects.filter(message_id=mail["message_id"].strip("<>")).select_related("raw").first()
-    )
+def _found(account: MailAccount, mail: dict[str, Any]) -> tuple[Any, ...] | None:
+    named = TicketMessage.objects.filter(message_id=mail["message_id"].strip("<>"), ticket__account=account)
+    message = named.select_related("raw").first()
     if message is None or message.raw is None:
         return None
     parts = parse_message(message.raw.content_bytes).attachments
@@ -119,15 +106,15 @@ def main() -> None:
     """Run one step and print its answer."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("step", choices=["prepare", "poll", "check"])
+    arguments.add_argument("usernames", nargs="+")
     arguments.add_argument("--port", type=int)
-    arguments.add_argument("--username")
-    arguments.add_argument("--password")
     arguments.add_argument("--manifest", type=Path)
     given = arguments.parse_args()
     if given.step == "prepare":
-        answer = prepare(given.port, given.username, given.password)
+        answer = prepare(given.port, os.environ["BENCH_PASSWORD"], given.usernames)
     else:
-        answer = poll() if given.step == "poll" else check(given.manifest)
+        account = MailAccount.objects.get(imap__username=given.usernames[0])
+        answer = poll(account) if given.step == "poll" else check(account, given.manifest)
     print(json.dumps(answer))
 
 
