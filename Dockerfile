@@ -19,4 +19,5 @@ USER erp
 RUN SECRET_KEY="$(head -c 48 /dev/urandom | base64 -w 0)" python manage.py collectstatic --no-input -v 0
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --retries=3 CMD ["python", "scripts/web_is_healthy.py"]
-CMD ["gunicorn", "config.wsgi", "--bind", "0.0.0.0:8000", "--workers", "3", "--worker-tmp-dir", "/dev/shm", "--graceful-timeout", "30"]
+# gunicorn.conf.py holds the rest.
+CMD ["gunicorn", "config.wsgi", "--bind", "0.0.0.0:8000"]

@@ -8,23 +8,27 @@ broker's ``polling_interval`` of 10 ms in the settings.
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import threading
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from celery import beat, current_app
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from waitress.server import create_server
 
 from inbound.tasks import wake_poll
 from inbound.watching import Watcher
+from jobs import draining
 
 logger = logging.getLogger(__name__)
 
 WEB_THREADS = 8
 WORKER_THREADS = 4
 REQUEST_SECONDS = 5
-STOP_SECONDS = 30.0
 
 
 class OneProcess:
@@ -57,16 +61,30 @@ class OneProcess:
         self._beat_thread.start()
         self._watcher_thread.start()
 
-    def stop(self) -> None:
-        """Take no new work, let running tasks end, close the port."""
+    def stop(self) -> bool:
+        """Take no new work, let running tasks end after their current step, close the port.
+
+        Returns False when tasks go on after ``DRAIN_SECONDS``: then :func:`break_off` ends the process.
+        """
+        draining.begin()
         self._watcher.stop()
         self._beat.stop(wait=False)
         self._server.close()
         # Requests in hand end; the loop itself would go on for as long as a browser keeps its connection.
         self._server.task_dispatcher.shutdown(timeout=REQUEST_SECONDS)
-        self._worker.stop(exitcode=0)
-        for running in (self._worker_thread, self._beat_thread, self._watcher_thread):
-            running.join(STOP_SECONDS)
+        ending = thread("end", lambda: self._worker.stop(exitcode=0))
+        ending.start()
+        until = time.monotonic() + settings.DRAIN_SECONDS
+        for running in (ending, self._worker_thread, self._beat_thread, self._watcher_thread):
+            running.join(max(until - time.monotonic(), 0.0))
+        return not ending.is_alive()
+
+
+def break_off() -> NoReturn:
+    """End the process as by a crash; the interpreter itself would wait for the threads of tasks."""
+    logger.warning("Tasks did not end within %s s and are broken off", settings.DRAIN_SECONDS)
+    sys.stdout.flush()
+    os._exit(1)
 
 
 def thread(name: str, target: Callable[[], object]) -> threading.Thread:

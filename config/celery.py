@@ -4,7 +4,7 @@ import os
 
 from celery import Celery
 
-from jobs import task_log  # noqa: F401  # connects to Celery's signals
+from jobs import draining, task_log  # noqa: F401  # they connect to Celery's signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 

@@ -79,7 +79,7 @@ class TextFormatter(logging.Formatter):
     """``time LEVEL logger message name=value …``, then the traceback, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
-        values = "".join(f" {name}={value}" for name, value in _fields(record).items())
+        values = "".join(f" {name}={value}" for name, value in _fields(record).items() if value != "")
         line = f"{_time(record)} {record.levelname} {record.name} {record.getMessage()}{values}"
         frames = (record.exc_text or "").splitlines()
         return "\n    ".join([line.translate(_CONTROLS), *(frame.translate(_CONTROLS) for frame in frames)])

@@ -248,6 +248,8 @@ CELERY_TASK_ROUTES = {
     "inbound.check_accounts": {"queue": "checks"},
     "inbound.poll_account": {"queue": "polls"},
 }
+# After SIGTERM tasks have so long to end after their current step; longer ones are broken off.
+DRAIN_SECONDS = env.int("DRAIN_SECONDS", default=25)
 CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_IGNORE_RESULT = True

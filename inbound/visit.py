@@ -11,7 +11,7 @@ from django.db import transaction
 
 from inbound.autoresponder import sender_key
 from inbound.models import AutoresponderOptions, IncomingMessage
-from jobs import leases
+from jobs import draining, leases
 from jobs.leases import HeldLease
 from mailaccounts.models import MailAccount
 from mailaccounts.selectors import all_own_addresses, own_addresses
@@ -87,8 +87,8 @@ class Visit:
             yield
 
     def is_over(self) -> bool:
-        """Whether the slice of time is used up; the rest is left to the next poll."""
-        if self.ends_at is not None and time.monotonic() >= self.ends_at:
+        """Whether time is up or the worker is to stop; what is left is for the next poll."""
+        if draining.has_begun() or (self.ends_at is not None and time.monotonic() >= self.ends_at):
             self.has_more = True
         return self.has_more
 

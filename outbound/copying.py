@@ -12,7 +12,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from jobs import instance, leases
+from jobs import draining, instance, leases
 from jobs.leases import HeldLease, LeaseLost
 from mailaccounts import health
 from mailaccounts.connections import open_imap
@@ -113,15 +113,19 @@ class _Slice:
         imap = getattr(self._account, "imap", None)
         return bool(imap and imap.copies_sent and imap.sent_folder)
 
+    def _may_go_on(self) -> bool:
+        is_time = time.monotonic() < self._ends_at and not draining.has_begun()
+        return is_time and not self._report.error
+
     def _next_batch(self) -> list[OutgoingMessage]:
-        if self._report.error or time.monotonic() >= self._ends_at:
+        if not self._may_go_on():
             return []
         leases.renew(self._lease)
         return list(due(self._account.pk).select_related("raw")[:BATCH_ROWS])
 
     def _copy_batch(self, session: ImapSession, batch: list[OutgoingMessage]) -> None:
         for message in batch:
-            if self._report.error or time.monotonic() >= self._ends_at:
+            if not self._may_go_on():
                 return
             leases.renew(self._lease)
             leases.renew_for_transfer(self._lease, message.raw.size)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from jobs import failpoints, instance, leases
+from jobs import draining, failpoints, instance, leases
 from jobs.leases import HeldLease, LeaseLost
 from mailaccounts.connections import open_smtp
 from mailaccounts.models import MailAccount
@@ -152,7 +152,8 @@ class _Slice:
             claims.release(self._batch)
 
     def _may_go_on(self) -> bool:
-        return not self._report.error and time.monotonic() < self._ends_at
+        is_time = time.monotonic() < self._ends_at and not draining.has_begun()
+        return is_time and not self._report.error
 
     def _next_batch(self) -> bool:
         if not self._batch:

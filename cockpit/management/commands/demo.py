@@ -14,7 +14,7 @@ from cockpit.demo import cast, company
 from cockpit.demo.feeder import Feeder
 from cockpit.demo.mailserver import DemoMailServer
 from cockpit.management.commands.serve import stopped_by_signal
-from cockpit.process import OneProcess
+from cockpit.process import OneProcess, break_off
 
 WELCOME = """
   {url}
@@ -60,12 +60,14 @@ class Command(BaseCommand):
                 stopped.wait()
                 self.stdout.write("\nStopping; running tasks finish first.")
                 feeder.stop()
-                process.stop()
+                has_ended = process.stop()
         except OSError as error:
             raise CommandError(
                 f"Port {port}, {imap_port} or {smtp_port} is not free: {error.strerror or error}. "
                 "Choose others with: make demo DEMO_PORT=8100"
             ) from error
+        if not has_ended:
+            break_off()
 
     def welcome(self, port: int, imap_port: int, smtp_port: int) -> str:
         """What the newcomer needs to know."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from cockpit.process import OneProcess
+from cockpit.process import OneProcess, break_off
 
 
 class Command(BaseCommand):
@@ -37,7 +37,8 @@ class Command(BaseCommand):
             self.stdout.flush()
             stopped.wait()
         self.stdout.write("Stopping; running tasks finish first.")
-        process.stop()
+        if not process.stop():
+            break_off()
 
 
 @contextmanager
