@@ -5,7 +5,9 @@ Started by :mod:`soak.run` on a database of its own, which it migrates.
 
 from __future__ import annotations
 
+import faulthandler
 import json
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -19,19 +21,22 @@ django.setup()
 from django.core.management import call_command  # noqa: E402  # the applications have to be set up first
 
 from jobs import instance  # noqa: E402
-from soak import imports  # noqa: E402
-from soak.outcomes import ImportOutcome, Outcome  # noqa: E402
+from soak import database, imports, sends  # noqa: E402
+from soak.outcomes import ImportOutcome, Outcome, SendOutcome  # noqa: E402
 from soak.services import Services, open_services  # noqa: E402
 
 SCENARIOS: Final[dict[str, tuple[Callable[[int, Services], Outcome], type[Outcome]]]] = {
     "imports": (imports.run, ImportOutcome),
+    "sends": (sends.run, SendOutcome),
 }
 
 
 def main() -> None:
     """Answer until there is nothing more to read."""
+    faulthandler.register(signal.SIGUSR1)  # tells where it stands
     call_command("migrate", interactive=False, verbosity=0)
     instance.confirm(by="soak")
+    database.make_commits_lasting()
     with open_services(owns_database=True) as services:
         for line in sys.stdin:
             kind, seed = line.split()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import with_services
+from soak.mta import Mta, open_mta
 from tests.certificates import CertificateAuthority
 from tests.servers import Dovecot
 
@@ -26,13 +27,14 @@ class Services:
     folder: Path
     dovecot: Dovecot
     bare_dovecot: Dovecot
+    mta: Mta
     broker_url: str
     owns_database: bool
 
 
 @contextmanager
 def open_services(*, owns_database: bool) -> Iterator[Services]:
-    """Start what is needed besides the database: both kinds of Dovecot, and a Redis."""
+    """Start what is needed besides the database: both kinds of Dovecot, an MTA, and a Redis."""
     with tempfile.TemporaryDirectory(prefix="erp-soak-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -40,6 +42,7 @@ def open_services(*, owns_database: bool) -> Iterator[Services]:
         with (
             Dovecot(certificate, password=CANARY) as dovecot,
             Dovecot(certificate, password=CANARY, capability="IMAP4rev1") as bare_dovecot,
+            open_mta(CANARY) as mta,
             with_services.redis(folder) as broker_url,
         ):
-            yield Services(folder, dovecot, bare_dovecot, broker_url, owns_database)
+            yield Services(folder, dovecot, bare_dovecot, mta, broker_url, owns_database)

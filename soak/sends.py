@@ -1,0 +1,132 @@
+"""One scenario of sending: rounds of mail and faults, then peace, then what must hold (I4, I5)."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Final
+
+from django.db import connection
+
+from mailaccounts.models import MailAccount
+from outbound.models import DeliveryAttempt, OutgoingMessage, Recipient
+from soak import canary
+from soak import send_faults_wire as wire_faults
+from soak import send_faults_worker as worker_faults
+from soak.mta import Wire
+from soak.outbox import Outbox, make_account
+from soak.outcomes import SendOutcome
+from soak.services import CANARY, Services
+from tests.servers import CuttingProxy
+
+State = OutgoingMessage.State
+Fault = Callable[[Outbox], None]
+
+ROUNDS: Final = 4
+_MAILS_A_ROUND: Final = (3, 6)
+_EVERYWHERE: Final[tuple[Fault, ...]] = (
+    wire_faults.cut_before_dot, wire_faults.cut_in_body, wire_faults.cut_at_dot, wire_faults.lose_reply,
+    wire_faults.lose_server, worker_faults.kill_at_failpoint, worker_faults.kill_at_failpoint,
+    worker_faults.kill_any_time, worker_faults.kill_any_time, worker_faults.compete, worker_faults.oversleep,
+    worker_faults.change_settings, worker_faults.decide, worker_faults.flush_broker,
+)  # fmt: skip
+_BY_SCRIPT: Final[tuple[Fault, ...]] = (
+    wire_faults.refuse, wire_faults.refuse, wire_faults.hang_up, worker_faults.kill_before_reply,
+)  # fmt: skip
+_POSTGRESQL: Final[tuple[Fault, ...]] = (worker_faults.lose_database, worker_faults.end_database_sessions)
+
+
+def run(seed: int, services: Services) -> SendOutcome:
+    """Run the scenario ``seed``: the number decides mails and faults, and through which server they go."""
+    rng = random.Random(seed)
+    postfix = services.mta.postfix if rng.random() < 0.4 else None
+    port = postfix.port if postfix else services.mta.sink.port
+    services.mta.reset()
+    with CuttingProxy(port) as proxy:
+        account = make_account(
+            f"soak{seed}@firma.example",
+            port=proxy.port, password="" if postfix else CANARY, has_debug=rng.random() < 0.3,
+        )  # fmt: skip
+        outbox = Outbox(rng, services=services, proxy=proxy, account=account)
+        _let_faults_come(outbox, is_scripted=postfix is None)
+        outbox.settle()
+        outcome = _check(outbox)
+    MailAccount.objects.filter(pk=account.pk).update(retired_at=account.created_at)
+    return outcome
+
+
+def _let_faults_come(outbox: Outbox, *, is_scripted: bool) -> None:
+    faults = list(_EVERYWHERE)
+    if is_scripted:
+        faults += _BY_SCRIPT
+    if connection.vendor == "postgresql":
+        faults += _POSTGRESQL
+    for _ in range(ROUNDS):
+        outbox.queue(outbox.rng.randint(*_MAILS_A_ROUND))
+        outbox.pass_time()
+        outbox.rng.choice(faults)(outbox)
+
+
+def _check(outbox: Outbox) -> SendOutcome:
+    rows = list(outbox.rows.select_related("raw").prefetch_related("recipients"))
+    arrived = outbox.mta.arrived()
+    counted = Counter(row.state for row in rows)
+    lost, duplicated = _lost_and_duplicated(rows, arrived)
+    unfinished = [row for row in rows if row.state not in OutgoingMessage.FINAL_STATES]
+    uncertain = {row.pk for row in rows if row.state == State.UNCERTAIN}
+    injected = outbox.uncertain_for_sure | (outbox.perhaps_uncertain & uncertain)
+    findings = [
+        *outbox.findings,
+        *(f"never finished: row {row.pk}, {row.state} {row.last_error}" for row in unfinished),
+        *(f"lost: {one}" for one in lost),
+        *(f"duplicated: {one}" for one in duplicated),
+        *(f"uncertain without a fault after its dot: row {pk}" for pk in uncertain - injected),
+        *(f"a fault after its dot, yet not uncertain: row {pk}" for pk in injected - uncertain),
+        *_strangers(rows, arrived),
+        *_open_attempts(outbox),
+        *canary.leaks(outbox.log, outbox.services.broker_url, with_database=outbox.rng.random() < 0.02),
+    ]
+    return SendOutcome(
+        faults=tuple(outbox.faults), findings=tuple(findings), sent=counted[State.SENT],
+        lost=len(lost) + len(unfinished), duplicated=len(duplicated), uncertain=len(uncertain),
+        injected=len(injected),
+    )  # fmt: skip
+
+
+def _lost_and_duplicated(rows: list[OutgoingMessage], arrived: Wire) -> tuple[list[str], list[str]]:
+    """Message-IDs and recipients with fewer copies than servers accepted, or more than anybody can excuse.
+
+    A repetition keeps the Message-ID, so copies are counted over all rows that bear it: one for the row whose
+    recipient is accepted, perhaps one for each row that is uncertain.
+    """
+    accepted: Counter[tuple[str, str]] = Counter()
+    perhaps: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        for one in row.recipients.all():
+            key = (row.message_id, one.address)
+            accepted[key] += one.state == Recipient.State.ACCEPTED
+            perhaps[key] += row.state == State.UNCERTAIN and one.state == Recipient.State.PENDING
+    keys = set(accepted) | set(perhaps)
+    lost = [f"{key}" for key in keys if arrived.copies[key] < accepted[key]]
+    most = {key: min(accepted[key], 1) + perhaps[key] for key in keys}
+    return lost, [f"{key}: {arrived.copies[key]} copies" for key in keys if arrived.copies[key] > most[key]]
+
+
+def _strangers(rows: list[OutgoingMessage], arrived: Wire) -> list[str]:
+    """What arrived and nobody queued, and bytes that are not the frozen ones."""
+    known = {(row.message_id, one.address) for row in rows for one in row.recipients.all()}
+    frozen = {row.message_id: bytes(row.raw.content) for row in rows}
+    return [
+        *(f"nobody queued {key}" for key in arrived.copies.keys() - known),
+        *(
+            f"other bytes than the frozen ones: {message_id}"
+            for message_id, contents in arrived.contents.items()
+            if contents != {frozen.get(message_id, b"")}
+        ),
+    ]
+
+
+def _open_attempts(outbox: Outbox) -> list[str]:
+    attempts = DeliveryAttempt.objects.filter(message__account=outbox.account, finished_at=None)
+    return [f"an attempt without an outcome: {attempt}" for attempt in attempts]
