@@ -26,12 +26,16 @@ from tickets.models import Ticket, TicketMessage
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def _run_poll(failpoint: str = "") -> subprocess.CompletedProcess:
-    environment = os.environ | {
-        "DJANGO_SETTINGS_MODULE": "tests.settings",
-        "FAILPOINT": failpoint,
-        "POLL_DATABASE": str(connection.settings_dict["NAME"]),
-    }
+def _run_poll(failpoint: str = "", **further: str) -> subprocess.CompletedProcess:
+    environment = (
+        os.environ
+        | further
+        | {
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+            "FAILPOINT": failpoint,
+            "POLL_DATABASE": str(connection.settings_dict["NAME"]),
+        }
+    )
     return subprocess.run(
         [sys.executable, "-m", "tests.inbound.poll_process"],
         cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False, text=True,
@@ -152,6 +156,33 @@ def test_r5_faults_of_the_moment_are_told_from_faults_of_the_data():
     assert not any(is_transient(error(state)) for state in ("22021", "23505", "22001"))
     assert is_transient(OperationalError("database is locked"))
     assert not is_transient(ValueError("x"))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("memory", [48, 80])
+def test_r8_a_mail_for_which_memory_runs_out_waits_for_the_next_poll(make_station, memory):
+    """48 MB do not suffice to fetch and store it, 80 MB (on SQLite) not to read it."""
+    station = make_station()
+    station.deliver(
+        mail("Klein"), mail("Groß", body="Eine Zeile von sechzig Zeichen, viele Male.\r\n" * 550_000)
+    )
+    starved = _run_poll(POLL_MEMORY=str(memory * 1024 * 1024))
+    assert "MemoryError" in starved.stderr or memory > 48
+    assert State.QUARANTINED not in station.states()
+    leases.revoke([station.account.lease_name])  # given back already, unless memory ran out there, too
+    station.poll()
+    assert sorted(Ticket.objects.values_list("subject", flat=True)) == ["Groß", "Klein"]
+
+
+def test_r8_want_of_memory_is_no_fault_of_the_mail(station, monkeypatch):
+    def no_memory(_verdicts):
+        raise MemoryError
+
+    station.deliver(mail("Eins"), mail("Zwei"))
+    monkeypatch.setattr(pipeline, "plan_batch", no_memory)
+    with pytest.raises(MemoryError):
+        station.poll_unchecked()
+    assert station.states() == [State.STORED, State.STORED]
 
 
 def test_r9_a_second_poll_of_the_same_account_comes_back_at_once(station):
