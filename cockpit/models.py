@@ -55,7 +55,7 @@ class Alert(models.Model):
         WORKER = "worker", _("Background work silent")
 
     class Severity(models.IntegerChoices):
-        NOTICE = 1, _("Note")
+        NOTICE = 1, _("For your information")
         WARNING = 2, _("Warning")
         CRITICAL = 3, _("Needs a person")
 

@@ -43,6 +43,7 @@ def environment(folder: Path, port: int) -> dict[str, str]:
         "LOG_FORMAT": "text",
         "HTTPS": "false",
         "ALLOWED_HOSTS": "localhost,127.0.0.1",
+        "BASE_URL": f"http://127.0.0.1:{port}",
         "INSTANCE_NAME": "demo",
         "MAIL_ALLOWED_NETWORKS": "loopback",
         "MAIL_ALLOWED_PORTS": f"{port + IMAP_OFFSET},{port + SMTP_OFFSET}",

@@ -93,7 +93,8 @@ def words_of(alert: Alert) -> Words:
     code = str(alert.params.get("code", ""))
     if code:
         told = diagnosis.explain(code, host=str(alert.params.get("host", "")))
-        return Words(told.title.removesuffix("."), f"{told.cause} {_calm(alert)}", told.remedy)
+        title = f"{alert.get_kind_display()}: {told.title.removesuffix('.')}"
+        return Words(title, f"{told.cause} {_calm(alert)}", told.remedy)
     is_unwatched = alert.params.get("reason") == "unwatched"
     title, cause, remedy = _UNWATCHED if is_unwatched else _TEXTS[alert.kind]
     return Words(_counted(str(title), alert), str(cause), str(remedy))
@@ -113,15 +114,15 @@ def _counted(title: str, alert: Alert) -> str:
 
 
 def path_of(alert: Alert) -> str:
-    """The page where something can be done about it."""
+    """The page where something can be done about it; "" where no page helps."""
     if alert.kind == Kind.QUARANTINE:
         return f"{reverse('inbound:quarantine')}?account={alert.account_id}"
     if alert.kind in {Kind.UNDELIVERED, Kind.UNSETTLED}:
         state = "open" if alert.kind == Kind.UNDELIVERED else "failed"
         return f"{reverse('outbound:list')}?state={state}&account={alert.account_id}"
-    if alert.account is not None:
-        return alert.account.get_absolute_url()
-    return reverse("cockpit:alerts")
+    if alert.account is None or alert.kind in {Kind.BACKLOG, Kind.LATE}:
+        return ""
+    return alert.account.get_absolute_url()
 
 
 def subject(firm: str, opened: Sequence[Alert], reminders: Sequence[Alert], cleared: Sequence[Alert]) -> str:
@@ -173,7 +174,7 @@ def text(opened: Sequence[Alert], reminders: Sequence[Alert], cleared: Sequence[
         *_section(_("This still lasts:"), reminders),
         *_over(cleared),
         _link(_("All alerts, and a button that stops reminders:"), reverse("cockpit:alerts")),
-        _("This message was written by the system; replies to it are not read as such."),
+        _("This message was written by the system."),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -198,8 +199,9 @@ def _paragraph(words: Words, alerts: Sequence[Alert]) -> str:
 def _lines(alert: Alert) -> list[str]:
     since = _("since %(time)s") % {"time": formatting.full_time(alert.since)}
     lines = [f"* {subject_of(alert)} – {since}"]
-    if settings.BASE_URL:
-        lines.append(f"  {absolute(path_of(alert))}")
+    path = path_of(alert)
+    if settings.BASE_URL and path:
+        lines.append(f"  {absolute(path)}")
     return lines
 
 

@@ -95,6 +95,9 @@ MAILBOXES = dict.fromkeys(
     (
         *(account.email for account in ACCOUNTS),
         SPARE_MAILBOX,
+        # Where alerts arrive.
+        f"admin{OWN_DOMAIN}",
+        f"mailadmin{OWN_DOMAIN}",
         *(customer.email for customer in CUSTOMERS),
         "m.claasen@hanseatische-getraenkelogistik.example",
         "vertrieb@walzlager-direkt.example",
