@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import Error, close_old_connections, connections
 
 from inbound.polling import DEFAULT_FOLDER
 from jobs import heartbeats, instance
@@ -29,8 +29,10 @@ from mailkit.imap_errors import is_temporary
 
 logger = logging.getLogger(__name__)
 
-ACCOUNTS = 200
-"""Accounts watched by one process, a thread each; further ones stay on polling."""
+ACCOUNTS = 800
+"""Accounts watched by one process; further ones stay on polling. Each takes a thread, about 110 kB and a file
+descriptor, of which a process usually has 1,024 (docs/operations.md).
+"""
 
 HEARTBEAT = "watcher"
 LOOK_SECONDS = 30.0
@@ -40,9 +42,10 @@ LONGEST_BACKOFF_SECONDS = 300.0
 # A connection that held for so long was a good one: the next failure is a first one.
 GOOD_SECONDS = 60.0
 # A storm of news, honest or not, wakes an account's poll no more often.
-PACE_SECONDS = 2.0
-# News during a poll finds its lease taken. By now that poll has ended, its slice being shorter.
-SECOND_RING_SECONDS = 30.0
+PACE_SECONDS = 0.5
+# News during a poll finds its lease taken. By then a short poll has ended, and any other, its slice being
+# shorter.
+AGAIN_SECONDS = (2.0, 30.0)
 
 OnNews = Callable[[int], None]
 
@@ -58,30 +61,25 @@ class Target:
 
 
 class Bell:
-    """When news is passed on: at once, at a bounded pace, and a second time for news that met a poll."""
+    """When news is passed on: at once, at a bounded pace, and again for news that met a poll."""
 
     def __init__(self) -> None:
         self._not_before = 0.0
-        self._first: float | None = None
-        self._second: float | None = None
+        self._times: list[float] = []
 
     def press(self, now: float) -> None:
         """There is news; ``now`` and all times here are seconds of the monotonic clock."""
-        if self._first is None:
-            self._first = max(now, self._not_before)
-        self._second = now + SECOND_RING_SECONDS
+        self._times = [max(now, self._not_before), *(now + seconds for seconds in AGAIN_SECONDS)]
 
     def due_at(self) -> float:
         """When to ring next; infinity while there is nothing to tell."""
-        return min((at for at in (self._first, self._second) if at is not None), default=float("inf"))
+        return max(min(self._times), self._not_before) if self._times else float("inf")
 
     def rings(self, now: float) -> bool:
         """Whether to ring now; asked once, it has rung."""
         if self.due_at() > now:
             return False
-        self._first = None
-        if self._second is not None and self._second <= now:
-            self._second = None
+        self._times = [at for at in self._times if at > now]
         self._not_before = now + PACE_SECONDS
         return True
 
@@ -196,7 +194,7 @@ class Watcher:
         try:
             heartbeats.beat(HEARTBEAT)
             wanted = self._targets()
-        except DatabaseError as error:
+        except Error as error:
             logger.warning("Watch: accounts not readable (%s)", type(error).__name__)
             return
         stale = [watch for watch in self._watches.values() if _is_stale(watch, wanted)]

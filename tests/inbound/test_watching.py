@@ -1,6 +1,7 @@
 """Push: mail becomes a ticket at once, and whatever a server does harms neither others nor the end."""
 
 import contextlib
+import itertools
 import queue as queues
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from inbound import watching
@@ -21,7 +22,7 @@ from mailaccounts.models import MailAccount
 from mailkit.errors import AuthenticationFailed
 from tests.inbound.conftest import mail
 from tests.server_basics import stop
-from tests.servers import CuttingProxy, Dovecot, wait_until
+from tests.servers import CuttingProxy, Dovecot, free_port, wait_until
 from tests.stubs.scripted import ScriptedServer, imap_script, says
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -166,6 +167,67 @@ def test_accounts_on_hold_retired_or_paused_are_let_go(make_station, watched):
     wait_until(lambda: list(watched.watcher._watches) == [paused.account.pk], "watched again")
 
 
+def test_an_account_let_go_is_disconnected_and_its_thread_ends(make_station, imap_proxy, watched):
+    station = make_station(port=imap_proxy.port)
+    watched.wait_for(station)
+    MailAccount.objects.filter(pk=station.account.pk).update(on_hold_since=timezone.now())
+    name = f"watch-{station.account.pk}"
+    wait_until(lambda: name not in {thread.name for thread in threading.enumerate()}, "its thread ends")
+    assert watched.news.empty()
+
+
+def test_stopping_ends_a_watch_that_waits_to_connect_again(make_station, monkeypatch, caplog):
+    monkeypatch.setattr(watching, "FIRST_BACKOFF_SECONDS", 60.0)
+    caplog.set_level("INFO", "inbound.watching")
+    station = make_station(port=free_port())
+    with Watched() as watched:
+        wait_until(lambda: "will connect again" in caplog.text, "the first failure")
+        assert watched.stop() < 2
+        assert f"watch-{station.account.pk}" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_watch_that_broke_off_for_an_unknown_reason_is_begun_again(make_station, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda _args: None)
+    station = make_station()
+    told: queues.Queue[int] = queues.Queue()
+
+    def on_news(account_id: int) -> None:
+        told.put(account_id)
+        if told.qsize() == 1:
+            raise RuntimeError("nobody thought of this")
+
+    watcher = Watcher(on_news)
+    thread = threading.Thread(target=watcher.run)
+    thread.start()
+    wait_until(lambda: told.qsize() >= 2, "told again by another thread")
+    watcher.stop()
+    thread.join(10)
+    assert set(told.queue) == {station.account.pk}
+
+
+@pytest.mark.parametrize("error", [OperationalError, InterfaceError])
+def test_without_its_database_it_goes_on_watching(make_station, monkeypatch, error):
+    station, late = make_station(), make_station()
+    MailAccount.objects.filter(pk=late.account.pk).update(on_hold_since=timezone.now())
+    with Watched() as watched:
+        watched.wait_for(station)
+        asked = threading.Semaphore(0)
+        real = watched.watcher._targets
+
+        def fail():
+            asked.release()
+            raise error("the connection is closed")
+
+        monkeypatch.setattr(watched.watcher, "_targets", fail)
+        assert asked.acquire(timeout=10)
+        assert asked.acquire(timeout=10)
+        station.deliver(mail())
+        watched.wait_for(station)
+        monkeypatch.setattr(watched.watcher, "_targets", real)
+        MailAccount.objects.filter(pk=late.account.pk).update(on_hold_since=None)
+        watched.wait_for(late)
+
+
 def test_a_copy_watches_nothing(make_station, monkeypatch):
     make_station()
     monkeypatch.setattr("jobs.instance.is_original", lambda: False)
@@ -219,18 +281,32 @@ def test_watching_writes_nothing(make_station, watched):
     assert all(sql.startswith("SELECT") for sql in written)
 
 
-def test_the_bell_rings_at_once_then_at_its_pace_and_once_more(monkeypatch):
-    monkeypatch.setattr(watching, "PACE_SECONDS", 2.0)
+def test_the_bell_rings_at_once_then_at_its_pace_and_twice_more(monkeypatch):
+    monkeypatch.setattr(watching, "PACE_SECONDS", 0.5)
     bell = Bell()
     assert not bell.rings(100.0)
     bell.press(100.0)
     assert bell.rings(100.0)
-    for moment in (100.1, 100.2, 101.0):
+    for moment in (100.1, 100.2, 100.4):
         bell.press(moment)
         assert not bell.rings(moment)
-    assert (bell.due_at(), bell.rings(102.0)) == (102.0, True)
-    assert not bell.rings(130.9)
-    assert (bell.rings(131.0), bell.due_at()) == (True, float("inf"))
+    assert (bell.due_at(), bell.rings(100.5)) == (100.5, True)
+    assert (bell.due_at(), bell.rings(102.4)) == (102.4, True)
+    assert not bell.rings(130.3)
+    assert (bell.rings(130.4), bell.due_at()) == (True, float("inf"))
+
+
+def test_no_two_rings_are_closer_than_the_pace_however_news_comes(monkeypatch):
+    monkeypatch.setattr(watching, "PACE_SECONDS", 0.5)
+    bell, rang = Bell(), []
+    for tick in range(4_000):
+        now = tick / 100
+        if tick % 7 == 0 and tick < 1_000:
+            bell.press(now)
+        if bell.rings(now):
+            rang.append(now)
+    assert min(later - earlier for earlier, later in itertools.pairwise(rang)) >= 0.5
+    assert len(rang) > 18
 
 
 def test_backoff_grows_from_seconds_to_five_minutes(monkeypatch):
