@@ -158,14 +158,23 @@ def _holder(station) -> int:
     return int(Lease.objects.get(name=station.account.lease_name).holder.rpartition(":")[2])
 
 
-def test_r9_two_beats_and_eight_workers_fetch_everything_once(make_station, imap_proxy, start):
+def test_r9_two_beats_and_eight_workers_open_one_session_at_a_time(
+    make_station, imap_proxy, redis, start, log
+):
     station = make_station(port=imap_proxy.port, poll_seconds=1)
-    with start("--beat", "--concurrency=4"), start("--beat", "--concurrency=4"):
-        for batch in range(3):
+    with (
+        start("--beat", "--concurrency=4"),
+        start("--beat", "--concurrency=4"),
+        Connection(redis.url) as broker,
+    ):
+        for batch in range(2):
             station.deliver(*[mail(f"Nummer {batch}-{number}") for number in range(10)])
+            for _ in range(8):
+                tasks.poll_account.apply_async([station.account.pk], connection=broker)
             wait_until(_imported(10 * (batch + 1)), "the batch is imported", SOON)
-    assert Ticket.objects.count() == IncomingMessage.objects.count() == 30
-    assert sorted(_fetched(imap_proxy)) == list(range(1, 31))  # no two sessions took the same work
+    assert Ticket.objects.count() == IncomingMessage.objects.count() == 20
+    assert sorted(_fetched(imap_proxy)) == list(range(1, 21))  # no two sessions took the same work
+    assert "settings_changed" not in log.read_text()  # nor did one push another aside
 
 
 def _fetched(proxy) -> Iterator[int]:
