@@ -9,11 +9,14 @@ import binascii
 import re
 from typing import Final
 
+import pybase64
+
 from mailkit.defects import Defect
 
 _BASE64_RUN: Final = re.compile(rb"[A-Za-z0-9+/]+")
 _BLANKS: Final = b" \t\r\n"
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
+_PADDINGS: Final = frozenset({b"=", b"=="})
 _BLANK_BEFORE_BREAK: Final = re.compile(rb"=[ \t]++(?=\r?\n)")
 _INVALID_ESCAPE: Final = re.compile(rb"=(?![0-9A-Fa-f]{2}|\r?\n)")
 _IDENTITY: Final = frozenset({"", "7bit", "8bit", "binary"})
@@ -30,8 +33,10 @@ def decode_transfer(data: bytes, encoding: str) -> tuple[bytes, Defect | None]:
 
 def decode_base64(data: bytes) -> tuple[bytes, Defect | None]:
     """Decode base64 (RFC 2045 §6.8). The fast way is taken when its result has the length it must have."""
+    # Ten times as fast as binascii, but it takes a "=" amid the data for zero bits.
+    decode = pybase64.b64decode if _ends_at_padding(data) else binascii.a2b_base64
     try:
-        decoded = binascii.a2b_base64(data)
+        decoded = decode(data)
     except binascii.Error:
         return _salvage_base64(data)
     unpadded = len(decoded) + _padding(data)
@@ -40,6 +45,11 @@ def decode_base64(data: bytes) -> tuple[bytes, Defect | None]:
     if unpadded == _decoded_size(len(data), data.count(b"\n") + data.count(b"\r")):
         return decoded, None
     return _salvage_base64(data)
+
+
+def _ends_at_padding(data: bytes) -> bool:
+    first = data.find(b"=")
+    return first < 0 or (len(data) - first < 10 and data[first:].translate(None, _BLANKS) in _PADDINGS)
 
 
 def _decoded_size(length: int, blanks: int) -> int:

@@ -27,6 +27,19 @@ def test_b14_two_streams_are_both_decoded():
     assert parsed_mail("b14-joined-base64").text == "Erster Satz. Zweiter Satz."
 
 
+@pytest.mark.parametrize(
+    ("data", "content", "defect"),
+    [
+        (b"9Cw=0", b"\xf4,", "truncated-base64"),
+        (b"UEc=\r\na", b"PG", "truncated-base64"),
+        (b"rBI=\r\nBI=\r\n", b"\xac\x12", None),
+        (b"+amHiyI=a", b'\xf9\xa9\x87\x8b"', "truncated-base64"),
+    ],
+)
+def test_b14_base64_ends_at_its_padding(data, content, defect):
+    assert transfer.decode_base64(data) == (content, defect)
+
+
 @given(st.binary(max_size=400), st.integers(4, 76), st.sampled_from([b"\n", b"\r\n"]))
 def test_base64_round_trip_in_any_line_length(data, width, eol):
     encoded = transfer.binascii.b2a_base64(data, newline=False)
