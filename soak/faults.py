@@ -10,12 +10,13 @@ from django.db import connection, connections
 from django.utils import timezone
 from redis import Redis
 
-from inbound.models import Mailbox
+from archive.models import RawMail
+from inbound.models import IncomingMessage, Mailbox
 from jobs import leases
 from mailaccounts.models import AccountHealth, ImapSettings
 from soak import database, hostile
 from soak.broker import check, work_off
-from soak.scene import BETWEEN_TRANSACTIONS, Scene
+from soak.scene import Scene
 from soak.worker import Worker
 from tests.server_proxy import Cut, CuttingProxy
 
@@ -93,7 +94,7 @@ def renumbering(scene: Scene) -> None:
 
 def overslept(scene: Scene) -> None:
     """R10: a worker is stopped for longer than its lease; another polls meanwhile; then it goes on."""
-    if worker := scene.stopped_worker(BETWEEN_TRANSACTIONS):
+    if worker := scene.stopped_worker(between_transactions=True):
         scene.expire_lease()
         scene.end(scene.worker())
         worker.resume()
@@ -109,10 +110,31 @@ def two_at_once(scene: Scene) -> None:
 
 def settings_saved(scene: Scene) -> None:
     """R39: saving settings fences the running poll off."""
-    if worker := scene.stopped_worker(BETWEEN_TRANSACTIONS):
+    if worker := scene.stopped_worker(between_transactions=True):
         leases.revoke([scene.account.lease_name])
         worker.resume()
         scene.end(worker)
+
+
+def bytes_rot(scene: Scene) -> None:
+    """I2: stored bytes are damaged before the deletion; the server's copy must stay until they are whole."""
+    worker = scene.stopped_worker(between_transactions=True)
+    raws = RawMail.objects.filter(
+        incoming__account=scene.account,
+        incoming__server_copy=IncomingMessage.ServerCopy.KEPT,
+        incoming__state=IncomingMessage.State.IMPORTED,
+    )
+    raw = raws.first()
+    if raw:
+        RawMail.objects.filter(pk=raw.pk).update(content=b"rotten")
+        scene.note(f"raw mail {raw.pk} is damaged")
+    if worker:
+        worker.resume()
+        scene.end(worker)
+    if raw:
+        if bytes(raw.sha256) not in {copy.digest for copy in scene.mailbox.read()}:
+            scene.findings.append(f"raw mail {raw.pk} was damaged, and its copy on the server deleted")
+        RawMail.objects.filter(pk=raw.pk).update(content=raw.content)
 
 
 def database_connections_cut(scene: Scene) -> None:
@@ -177,5 +199,5 @@ FAULTS: Final[dict[Callable[[Scene], None], int]] = {
     nothing: 4, kill_at_a_step: 20, kill_at_random: 10, cut_after_bytes: 8, cut_at_a_word: 10, silence: 2,
     colleague_at_work: 10, renumbering: 4, overslept: 8, two_at_once: 4, settings_saved: 4,
     database_connections_cut: 6, commit_reply_lost: 6, database_stopped: 1, broker_flushed: 3,
-    hostile_server: 4,
+    hostile_server: 4, bytes_rot: 3,
 }  # fmt: skip

@@ -29,15 +29,20 @@ class Evidence:
     mailbox: Mailbox
     rows: Sequence[IncomingMessage]
     digests: dict[int, bytes]
+    messages: Counter[bytes]
     copies: Sequence[Copy]
 
     @classmethod
     def gather(cls, account: MailAccount, mailbox: Mailbox) -> Evidence:
-        """Read it; ``digests`` are those of the stored bytes, computed anew, by raw mail."""
+        """Read it. ``digests`` are those of the stored bytes, computed anew, by raw mail; ``messages`` counts
+        the ticket messages by them.
+        """
         rows = list(IncomingMessage.objects.filter(account=account).select_related("mailbox").order_by("pk"))
         raws = RawMail.objects.filter(pk__in={row.raw_id for row in rows})
         digests = {raw.pk: hashlib.sha256(raw.content_bytes).digest() for raw in raws}
-        return cls(account, mailbox, rows, digests, mailbox.read())
+        messages = TicketMessage.objects.filter(raw__in=digests, ticket__account=account)
+        counted = Counter(digests[pk] for pk in messages.values_list("raw_id", flat=True) if pk)
+        return cls(account, mailbox, rows, digests, counted, mailbox.read())
 
     def rows_of(self, digest: bytes) -> list[IncomingMessage]:
         """Ledger rows that hold these bytes."""
@@ -80,10 +85,7 @@ def _ledger(evidence: Evidence, digest: bytes, letters: Sequence[Letter]) -> Imp
     name = digest.hex()[:8]
     if not rows:
         return _without_bytes(evidence, name, letters)
-    messages = TicketMessage.objects.filter(
-        raw__in={row.raw_id for row in rows}, ticket__account=evidence.account
-    )
-    double = max(len(first) - 1, messages.count() - 1, 0)
+    double = max(len(first) - 1, evidence.messages[digest] - 1, 0)
     findings = [f"{name}: ended {double + 1} times" for _ in range(double)]
     if not first:
         findings.append(f"{name}: nothing but duplicates")
@@ -95,7 +97,7 @@ def _ledger(evidence: Evidence, digest: bytes, letters: Sequence[Letter]) -> Imp
     findings += [
         f"{name}: imported, and no ticket message holds it"
         for row in first
-        if row.state == State.IMPORTED and not messages
+        if row.state == State.IMPORTED and not evidence.messages[digest]
     ]
     return ImportOutcome(lost=0 if first else len(letters), duplicated=double, findings=tuple(findings))
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
 from typing import Any, Final
 
+from django.db import connection
 from django.utils import timezone
 
 from inbound import polling
 from jobs.models import Lease
 from mailaccounts.models import AccountHealth, MailAccount
-from soak.broker import check, work_off
+from soak.broker import check_and_work_off
 from soak.mailbox import Mailbox
 from soak.services import Services
 from soak.worker import Circumstances, Worker
@@ -22,11 +22,10 @@ from tickets.models import TicketOptions
 
 PLACES: Final = (
     "after_discovery", "before_fetch", "in_store", "after_store", "before_commit", "in_commit",
-    "after_commit", "before_delete", "after_delete",
+    "after_commit",
 )  # fmt: skip
 """Failpoints of an import, in order."""
-BETWEEN_TRANSACTIONS: Final = tuple(place for place in PLACES if not place.startswith("in_"))
-"""Those where the worker holds no lock that others would wait for."""
+PLACES_OF_DELETING: Final = ("before_delete", "after_delete")
 
 
 @dataclass
@@ -58,9 +57,19 @@ class Scene:
             lambda: polling.poll(pk, slice_seconds=None), replace(self.circumstances, **circumstances)
         )
 
-    def stopped_worker(self, places: Sequence[str] = PLACES) -> Worker | None:
-        """One that was stopped at one of ``places`` of its poll; None if it never came there."""
-        place, times = self.chance.choice(places), self.chance.choice((1, 1, 1, 2, 3))
+    def stopped_worker(self, *, between_transactions: bool = False) -> Worker | None:
+        """One that was stopped somewhere in its poll; None if it never came there.
+
+        ``between_transactions``: where it holds no lock that others would wait for.
+        """
+        between_transactions |= connection.vendor == "sqlite"  # whose one lock we would wait for ourselves
+        deletes = TicketOptions.objects.get(account=self.account).deletes_on_server
+        places = [*PLACES, *PLACES_OF_DELETING * 3] if deletes else [*PLACES]
+        place = self.chance.choice(
+            [one for one in places if not (between_transactions and one.startswith("in_"))]
+        )
+        # Mail of a round is one batch in each folder.
+        times = 1 if self.chance.random() < 0.7 else self.chance.randint(1, len(self.mailbox.folders))
         worker = self.worker(stops_at=place, times=times)
         if worker.has_stopped():
             self.note(f"stopped at {place}:{times}")
@@ -88,6 +97,5 @@ class Scene:
     def check(self) -> None:
         """One period of polling: beat's checks, and a worker that does what they woke."""
         AccountHealth.objects.filter(account=self.account).update(next_poll_at=timezone.now())
-        self.end(Worker(check, self.circumstances))
-        self.end(Worker(work_off, self.circumstances))
+        self.end(Worker(check_and_work_off, self.circumstances))
         self.expire_lease()
