@@ -14,7 +14,7 @@ from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
 from kombu import Queue
 
-from config import logs
+from jobs import log_lines
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 # What this installation writes is for its own user: the SQLite database, collected static files, beat's schedule.
@@ -207,7 +207,9 @@ MAIL_KEYS = env.list("MAIL_KEYS", default=[])
 MAIL_ALLOWED_NETWORKS = env.list("MAIL_ALLOWED_NETWORKS", default=["public"])
 MAIL_PLAINTEXT_NETWORKS = env.list("MAIL_PLAINTEXT_NETWORKS", default=[])
 _ports = env.list("MAIL_ALLOWED_PORTS", default=["25", "143", "465", "587", "993"])
-MAIL_ALLOWED_PORTS = range(1, 65536) if _ports == ["any"] else [int(port) for port in _ports]
+MAIL_ALLOWED_PORTS = (
+    range(1, 65536) if _ports == ["any"] else [int(port) if port.isdecimal() else port for port in _ports]
+)
 MAIL_CA_FILE = env.str("MAIL_CA_FILE", default="")
 MAIL_TIMEOUT_SECONDS = env.int("MAIL_TIMEOUT_SECONDS", default=30)
 # After so long an IDLE is renewed, before a firewall on the way forgets the connection.
@@ -284,7 +286,7 @@ CELERY_BEAT_SCHEDULE = {
 # --- logging -------------------------------------------------------------------------------------------
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
 LOG_FORMAT = env.str("LOG_FORMAT", default="json")
-LOGGING = logs.configuration(
+LOGGING = log_lines.configuration(
     level=LOG_LEVEL,
     form=LOG_FORMAT,
     secrets=(

@@ -9,13 +9,16 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError
 
-from mailaccounts import credentials
+from mailaccounts import credentials, rotation
 from mailaccounts.connections import network_policy
 from mailkit.errors import TlsFailed
 from mailkit.tls import client_context
 
 _SHORTEST_SECRET_KEY = 50
+# A random key of 32 bytes has about 30 different ones; typed ones and patterns have few.
+_FEWEST_BYTES = 12
 
 
 @checks.register(checks.Tags.security)
@@ -50,10 +53,45 @@ def _mail_keys() -> list[checks.CheckMessage]:
         # No error: files of translations and migrations are made on machines that hold no keys.
         return [checks.Warning(message, hint=hint, id="mailaccounts.W002")]
     try:
-        credentials.parse_keys(settings.MAIL_KEYS)
+        keys = credentials.parse_keys(settings.MAIL_KEYS)
     except credentials.InvalidKey as error:
         return [checks.Error(f"{error}.", hint=hint, id="mailaccounts.E003")]
+    weak = [kid for kid, key in keys.items() if len(set(key)) < _FEWEST_BYTES or _is_secret_key(kid, key)]
+    if weak:
+        message = f"The key {weak[0]!r} in MAIL_KEYS can be guessed, or is SECRET_KEY again."
+        return [checks.Error(message, hint=hint, id="mailaccounts.E006")]
     return []
+
+
+def _is_secret_key(kid: str, key: bytes) -> bool:
+    """Whether one secret would open both: SECRET_KEY in any of the forms a key is made of it."""
+    entry = next(entry for entry in settings.MAIL_KEYS if entry.startswith(f"{kid}:"))
+    encoded = entry.partition(":")[2]
+    return encoded in settings.SECRET_KEY or key in settings.SECRET_KEY.encode()
+
+
+@checks.register(checks.Tags.database)
+def check_stored_keys(databases: Sequence[str] | None = None, **_kwargs: Any) -> list[checks.CheckMessage]:
+    """Whether every stored secret can be opened by a key of the environment (``--database default``)."""
+    if not databases:
+        return []
+    try:
+        known = set(credentials.known_kids())
+    except credentials.CredentialUnreadable:
+        known = set()  # the settings' own check says why
+    try:
+        missing = sorted(rotation.kids_in_use() - known)
+    except DatabaseError:
+        return []  # before the first migration there are no tables
+    if not missing:
+        return []
+    return [
+        checks.Warning(
+            f"Stored passwords need keys that MAIL_KEYS does not hold: {', '.join(missing)}.",
+            hint="Put them back behind the newest and run manage.py rotate_keys, or enter passwords anew.",
+            id="mailaccounts.W007",
+        )
+    ]
 
 
 def _networks() -> list[checks.CheckMessage]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from config import logs
+from jobs import log_lines
 
 
 class Log:
@@ -18,7 +18,7 @@ class Log:
 
     def __init__(self, level: str, form: str) -> None:
         self._stream = io.StringIO()
-        configuration = logs.configuration(level=level, form=form, secrets=["a-key-of-our-own"])
+        configuration = log_lines.configuration(level=level, form=form, secrets=["a-key-of-our-own"])
         configuration["handlers"]["console"]["stream"] = self._stream
         logging.config.dictConfig(configuration)
 
@@ -37,7 +37,7 @@ def write_log() -> Iterator[type[Log]]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     levels = {
-        name: logging.getLogger(name).level for name in logs.configuration(level="", form="")["loggers"]
+        name: logging.getLogger(name).level for name in log_lines.configuration(level="", form="")["loggers"]
     }
     yield Log
     root.handlers[:] = handlers

@@ -12,7 +12,7 @@ _FOLDER.mkdir(mode=0o700, exist_ok=True)
 
 os.environ.update(
     ENV_FILE="/nonexistent",
-    SECRET_KEY="only-for-tests-" + "0123456789abcdef" * 4,
+    SECRET_KEY="only-for-tests-" + "fedcba9876543210" * 4,
     HTTPS="false",
     DATABASE_URL=os.environ.get("TEST_DATABASE_URL") or f"sqlite:///{_FOLDER / 'unused.sqlite3'}",
     CELERY_BROKER_URL=os.environ.get("TEST_BROKER_URL") or "memory://",

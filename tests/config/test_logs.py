@@ -13,8 +13,7 @@ from celery import shared_task
 from django.db import DatabaseError, connection
 from django.urls import reverse
 
-from config import logs
-from jobs import log_context
+from jobs import log_context, log_lines
 from mailkit.errors import ConnectionLost
 from mailkit.tracebacks import describe, format_traceback
 from tests.fixtures_log import Log
@@ -50,7 +49,7 @@ def test_a_line_is_one_json_object_with_time_in_utc_and_the_ids_bound(log):
     assert "request_id" not in log.lines[-1]
 
 
-@pytest.mark.parametrize("form", logs.FORMATS)
+@pytest.mark.parametrize("form", log_lines.FORMATS)
 @pytest.mark.parametrize("evil", ["\r\n2026-11-24 ERROR forged", "\x1b[2J", "\u2028x", "\x00", "\x85"])
 def test_t9_no_text_forges_a_line_or_moves_the_terminal(write_log, form, evil):
     log = write_log("INFO", form)
@@ -61,7 +60,7 @@ def test_t9_no_text_forges_a_line_or_moves_the_terminal(write_log, form, evil):
 
 
 def test_an_exception_is_told_by_frames_and_type_in_one_record(write_log):
-    for form in logs.FORMATS:
+    for form in log_lines.FORMATS:
         log = write_log("INFO", form)
         _log_failure(ValueError(CANARY))
         assert "in _log_failure" in log.text

@@ -8,11 +8,10 @@ import psycopg
 import pytest
 from django.db import DataError, IntegrityError, OperationalError, connection
 
-from config import logs
 from inbound import pipeline
 from inbound.models import IncomingMessage
 from inbound.tasks import poll_account
-from jobs import leases
+from jobs import leases, log_lines
 from mailaccounts import credentials
 from mailaccounts.models import SmtpSettings
 from outbound import services
@@ -34,7 +33,7 @@ FORMS = (
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
 
 
-@pytest.fixture(params=logs.FORMATS)
+@pytest.fixture(params=log_lines.FORMATS)
 def log(request, write_log):
     return write_log("DEBUG", request.param)
 
