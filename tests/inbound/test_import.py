@@ -5,7 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import IntegrityError, transaction
 
+from archive.models import RawMail
+from archive.services import store_raw
 from inbound import tasks
 from inbound.models import IncomingMessage, Mailbox
 from inbound.selectors import ledger_totals
@@ -34,6 +37,23 @@ def test_a_second_poll_finds_nothing_new(station):
     report = station.poll()
     assert (report.new, report.imported) == (0, 0)
     assert Ticket.objects.count() == 1
+
+
+def test_r9_the_database_itself_refuses_a_second_row_of_a_message(station):
+    station.deliver(mail("Eins"), mail("Zwei"))
+    station.poll()
+    first, second = station.rows()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        IncomingMessage.objects.filter(pk=second.pk).update(uid=first.uid)
+
+
+def test_the_database_itself_keeps_each_content_once(db):
+    with transaction.atomic():
+        stored = store_raw([b"Eins", b"Zwei", b"Eins"])
+    assert len(stored) == RawMail.objects.count() == 2
+    first, second = stored.values()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        RawMail.objects.filter(pk=second.pk).update(sha256=first.sha256)
 
 
 def test_a_mail_that_came_later_is_found(station):

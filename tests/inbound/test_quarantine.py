@@ -53,7 +53,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_b1_b6_b7_b8_b57_b83_wait_in_quarantine_with_their_bytes_and_hold_up_nobody(station, case):
+def test_t14_b1_b6_b7_b8_b57_b83_wait_in_quarantine_with_their_bytes_and_hold_up_nobody(station, case):
     raw, reason = BAD[case]
     station.answer_automatically()
     station.deliver(mail("Davor"), raw, mail("Danach", sender="b@kunde.example"))

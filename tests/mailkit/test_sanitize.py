@@ -212,8 +212,16 @@ def test_b47_honest_links_are_left_alone(html):
     assert link.attributes["title"] == link.attributes["href"]
 
 
-def test_links_without_a_target_become_text():
-    assert sanitize_html('<a name="oben">Text <b>fett</b></a>') == "Text <b>fett</b>"
+@pytest.mark.parametrize("attribute", ['name="oben"', 'href="cid:bild@x"', 'href="#oben"', 'href="ftp://x/"'])
+def test_links_without_a_target_become_text(attribute):
+    assert sanitize_html(f"<a {attribute}>Text <b>fett</b></a>") == "Text <b>fett</b>"
+
+
+@pytest.mark.parametrize(
+    "tag", ["script", "style", "title", "noscript", "template", "textarea", "iframe", "svg", "math", "xmp"]
+)
+def test_b34_what_no_reader_should_see_goes_with_its_element(tag):
+    assert sanitize_html(f"<p>vorher</p><{tag}>Code</{tag}><p>nachher</p>") == "<p>vorher</p><p>nachher</p>"
 
 
 @pytest.mark.parametrize(

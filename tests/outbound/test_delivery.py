@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError, connection
@@ -512,6 +513,33 @@ def test_a_mail_whose_claim_was_taken_away_is_not_sent(account, smtp_sink, monke
     other.refresh_from_db()
     assert (row.state, other.state, report.sent) == (State.CANCELLED, State.SENT, 1)
     assert len(smtp_sink.transactions) == 1
+
+
+def test_a_mail_cancelled_while_it_is_claimed_is_not_sent(account, smtp_sink, monkeypatch):
+    row, other = queue(), queue()
+    choose = claims._batch_ids
+
+    def cancelled_meanwhile(account_id):
+        ids = choose(account_id)
+        OutgoingMessage.objects.filter(pk=row.pk, state=State.QUEUED).update(state=State.CANCELLED)
+        return ids
+
+    monkeypatch.setattr(claims, "_batch_ids", cancelled_meanwhile)
+    report = deliver(account.pk)
+    row.refresh_from_db()
+    other.refresh_from_db()
+    assert (row.state, other.state, report.sent) == (State.CANCELLED, State.SENT, 1)
+    assert len(smtp_sink.transactions) == 1
+
+
+def test_what_becomes_of_a_mail_is_recorded_by_who_claimed_it_last(account):
+    row = queue()
+    lease = leases.acquire(account.sending_lease_name, ttl=timedelta(minutes=1))
+    [overslept] = claims.claim_batch(account.pk, lease)
+    OutgoingMessage.objects.filter(pk=row.pk).update(claim_token=uuid4())
+    outcomes.record_failure(overslept, ConnectionLost("end of stream"))
+    row.refresh_from_db()
+    assert (row.state, row.last_error) == (State.SENDING, "")
 
 
 def test_the_slice_ends_and_gives_back_what_it_did_not_try(account, smtp_sink):

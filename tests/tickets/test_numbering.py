@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pytest
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
+from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from mailkit.threading import ticket_number_in_subject
-from tickets.models import NumberSequence
+from tickets.models import NumberSequence, Queue, Ticket
 from tickets.numbering import reserve
 
 DAY = date(2026, 11, 24)
@@ -22,6 +23,18 @@ def test_numbers_ascend_within_a_day_and_start_anew_the_next(db):
     assert reserve(2, DAY) == ["20261124-00001", "20261124-00002"]
     assert reserve(1, DAY) == ["20261124-00003"]
     assert reserve(1, date(2026, 11, 25)) == ["20261125-00001"]
+
+
+def test_the_database_itself_gives_a_number_once(db):
+    queue = Queue.objects.create(name="Service")
+    made = [
+        Ticket.objects.create(
+            number=number, queue=queue, created_at=timezone.now(), last_message_at=timezone.now()
+        )
+        for number in reserve(2, DAY)
+    ]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Ticket.objects.filter(pk=made[1].pk).update(number=made[0].number)
 
 
 def test_nothing_is_reserved_for_nobody(db):
