@@ -22,7 +22,7 @@ from tickets.rendering import frame_document
 _ACTIVE: Final = re.compile(
     r"<(?:script|style|iframe|object|embed|form|svg|math|base|meta|link)\b", re.IGNORECASE
 )
-_LOADING: Final = re.compile(r'<img\b[^>]* src="', re.IGNORECASE)
+_LOADING: Final = re.compile(r'<img(?: [\w-]+="[^"]*")*? src="', re.IGNORECASE)
 _HANDLER: Final = re.compile(r'<[a-z0-9]+(?: [a-z-]+="[^"]*")* on[a-z]+=', re.IGNORECASE)
 
 

@@ -62,8 +62,8 @@ _ATTRIBUTES: Final[dict[str, set[str]]] = {
 _SCHEMES: Final = frozenset({"http", "https", "mailto", "tel", "cid"})
 _LINK_SCHEMES: Final = ("http://", "https://", "mailto:", "tel:")
 _REL: Final = "noopener noreferrer nofollow"
-_SOURCE: Final = re.compile(r' src="([^"]*)"')
-_TARGET: Final = re.compile(r' href="([^"]*)"')
+# As nh3 writes them, one after the other: a value may hold what looks like another attribute.
+_ATTRIBUTE: Final = re.compile(r' ([\w-]+)="([^"]*)"')
 _IMAGE: Final = re.compile(r"<img\b([^>]*)>")
 _LINK: Final = re.compile(r"<a\b([^>]*)>(.*?)</a>", re.DOTALL)
 _MARKUP: Final = re.compile(r"<[^>]*>")
@@ -127,9 +127,9 @@ def _as_text(html: str) -> str:
 
 
 def _image(attributes: str, image_url: ImageUrl | None, *, allow_remote: bool) -> str:
-    source = _SOURCE.search(attributes)
-    others = _SOURCE.sub("", attributes)
-    url = html_module.unescape(source[1]) if source else ""
+    values = dict(_ATTRIBUTE.findall(attributes))
+    url = html_module.unescape(values.pop("src", ""))
+    others = "".join(f' {name}="{value}"' for name, value in values.items())
     if url.startswith("cid:"):
         return f"<img{_own_image(unquote(url[4:]), image_url)}{others}>"
     if allow_remote and url.lower().startswith("https://"):
@@ -146,12 +146,12 @@ def _own_image(content_id: str, image_url: ImageUrl | None) -> str:
 
 
 def _link(attributes: str, inner: str) -> str:
-    target = _TARGET.search(attributes)
-    if not target:
+    target = dict(_ATTRIBUTE.findall(attributes)).get("href")
+    if target is None:
         return inner
-    url = html_module.unescape(target[1])
+    url = html_module.unescape(target)
     title = html_module.escape(_shown_target(url))
-    start = f'<a href="{target[1]}" title="{title}" target="_blank" rel="{_REL}">'
+    start = f'<a href="{target}" title="{title}" target="_blank" rel="{_REL}">'
     text = html_module.unescape(_MARKUP.sub("", inner))
     note = f" <small>[{html_module.escape(target_host(url))}]</small>" if misleads(text, url) else ""
     return f"{start}{inner}</a>{note}"

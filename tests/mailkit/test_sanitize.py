@@ -167,6 +167,11 @@ def test_b43_own_pictures_are_mapped_by_the_caller():
     assert sanitize_html('<img src="cid:fremd">', image_url=pictures.get) == '<img data-cid="fremd">'
 
 
+def test_b43_an_attribute_named_in_the_value_of_another_is_only_a_value():
+    picture = sanitize_html('<img alt=" src=" width="5" src="cid:logo">', image_url=lambda cid: f"/{cid}")
+    assert picture == '<img src="/logo" alt=" src=" width="5">'
+
+
 def test_b43_content_id_cannot_break_out_of_its_attribute():
     clean = sanitize_html(
         "<img src='cid:\"><script>alert(1)</script>'>", image_url=lambda cid: "/bild/" + cid
