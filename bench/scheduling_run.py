@@ -74,7 +74,8 @@ def main() -> int:
 def arrivals() -> list[Arrival]:
     """Mail for the healthy accounts at random, and the storm."""
     chance = random.Random(1)  # noqa: S311  # a plan, not a secret
-    plan, moment = [], 0.0
+    plan: list[Arrival] = []
+    moment = 0.0
     while (moment := moment + chance.expovariate(MAILS_A_SECOND)) < SECONDS:
         plan.append(Arrival(moment, chance.randrange(HEALTHY), f"m{len(plan)}@bench.example"))
     return plan

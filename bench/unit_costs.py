@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 
 from bench import databases
-from bench.processes import step
 from bench.corpus import fill
+from bench.processes import step
 from bench.simulation import UNIT_COSTS
 from bench.table import machine
 from scripts import with_services
