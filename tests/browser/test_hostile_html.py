@@ -122,7 +122,7 @@ def open_mail(page: Page, url: str) -> None:
     page.wait_for_load_state("networkidle")
 
 
-def test_b30_b47_hostile_mail_runs_no_script_and_requests_nothing(live_server, office, receive):  # noqa: F811  # fixtures
+def test_t2_t3_t21_b30_b47_hostile_mail_runs_no_script_and_requests_nothing(live_server, office, receive):  # noqa: F811  # fixtures
     tickets = {
         case: receive(html_letter(f"<p>Guten Tag</p>{html}<p>Ende</p>")).ticket
         for case, html in ATTACKS.items()
@@ -141,7 +141,7 @@ def test_b30_b47_hostile_mail_runs_no_script_and_requests_nothing(live_server, o
     assert did == {}
 
 
-def test_b30_even_unsanitised_markup_runs_nothing_in_the_frame(live_server, office, receive, monkeypatch):  # noqa: F811  # fixtures
+def test_t2_w8_b30_even_unsanitised_markup_runs_nothing_in_the_frame(live_server, office, receive, monkeypatch):  # noqa: F811  # fixtures
     """The sandbox and the policies hold by themselves, should the sanitiser ever miss something."""
     monkeypatch.setattr("tickets.rendering.sanitize_html", lambda html, **_options: html)
     ticket = receive(
@@ -157,7 +157,7 @@ def test_b30_even_unsanitised_markup_runs_nothing_in_the_frame(live_server, offi
     assert not [hit for hit in watch.hits if hit.startswith(("request", "dialog")) or "HIT" in hit]
 
 
-def test_b42_pictures_come_when_asked_for_and_scripts_still_do_not(live_server, office, receive):  # noqa: F811  # fixtures
+def test_t21_b42_pictures_come_when_asked_for_and_scripts_still_do_not(live_server, office, receive):  # noqa: F811  # fixtures
     message = receive(
         html_letter(f"<p>x</p><img src='{EVIL}/p.png' onerror=\"{HIT}\"><script>{HIT}</script>")
     )

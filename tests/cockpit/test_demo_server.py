@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
 
 from cockpit.demo.certificates import ensure_certificates
+from cockpit.demo.mailboxes import DemoMailboxes
 from cockpit.demo.mailserver import DemoMailServer
 from mailkit.endpoint import Endpoint, PasswordLogin
 from mailkit.errors import AuthenticationFailed, PermanentDeliveryError
 from mailkit.imap import ImapSession
 from mailkit.network import NetworkPolicy
 from mailkit.smtp import SmtpEndpoint, SmtpSession
+from scripts.demo import keys
 
 SERVICE, CUSTOMER = "service@brandis.example", "kunde@kunde.example"
 RAW = b"From: service@brandis.example\r\nSubject: Hallo\r\nMessage-ID: <a@brandis.example>\r\n\r\nText\r\n"
@@ -53,6 +56,18 @@ def imap(server, address=CUSTOMER, password="auch geheim"):
 def send(server, recipient, sender=SERVICE):
     with smtp(server) as session:
         return session.send(sender, [recipient], RAW, before_dot=lambda: None)
+
+
+def test_t20_the_demo_keeps_its_secrets_to_its_user(tmp_path):
+    before = os.umask(0)
+    try:
+        keys(tmp_path / "keys.json")
+        ensure_certificates(tmp_path)
+        DemoMailboxes(tmp_path / "mail").create({SERVICE: "geheim"})
+    finally:
+        os.umask(before)
+    secret = ["keys.json", "server.key", "mail", "mail/pymap-etc-passwd", "mail/pymap-etc-shadow"]
+    assert {name: (tmp_path / name).stat().st_mode & 0o077 for name in secret} == dict.fromkeys(secret, 0)
 
 
 def test_what_smtp_takes_imap_shows_with_its_trace(server):

@@ -102,7 +102,7 @@ def test_t18_the_broker_of_compose_does_what_celery_needs(port):
     ],
 )
 def test_t18_the_broker_of_compose_does_nothing_else(broker, command):
-    with pytest.raises(redis.exceptions.ResponseError, match="no permissions|not allowed"):
+    with pytest.raises(redis.exceptions.ResponseError, match=r"no permissions|not allowed"):
         broker.execute_command(*command.split())
 
 

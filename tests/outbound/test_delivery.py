@@ -437,7 +437,7 @@ def set_password(account, password: str) -> None:
     smtp.save()
 
 
-def test_t9_the_dialogue_is_recorded_only_while_debugging_and_without_secrets(
+def test_w16_t9_the_dialogue_is_recorded_only_while_debugging_and_without_secrets(
     make_account, smtp_sink_tls, authority, settings
 ):
     settings.MAIL_CA_FILE = authority.ca_file

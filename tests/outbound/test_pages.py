@@ -286,7 +286,7 @@ def test_content_is_for_writer_and_owner_not_for_administrators(
     assert AuditEntry.objects.get(action="outbound.raw_read").actor == superuser
 
 
-def test_the_dialogue_is_for_mail_administrators(queue, account, agent, mail_administrator, sign_in):
+def test_w16_the_dialogue_is_for_mail_administrators(queue, account, agent, mail_administrator, sign_in):
     row = queue(State.FAILED)
     DeliveryAttempt.objects.create(
         message=row, account=account, started_at=timezone.now(), finished_at=timezone.now(),

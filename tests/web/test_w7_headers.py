@@ -34,7 +34,7 @@ def test_w7_the_policy_is_exactly_this(client, mail_administrator, url):
     assert found == expected
 
 
-def test_w7_scripts_run_by_nonce_only(client, db):
+def test_w7_t3_scripts_run_by_nonce_only(client, db):
     found, _expected = policy_of(client.get(reverse("login")))
     assert "'self'" not in found["script-src"]
     assert "unsafe" not in str(found)
