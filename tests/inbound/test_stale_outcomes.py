@@ -1,5 +1,7 @@
 """What a poll or a look came to under old settings never overwrites what is known since (R39)."""
 
+from concurrent.futures import wait
+
 import pytest
 from django.utils import timezone
 
@@ -56,11 +58,15 @@ def test_r39_a_look_that_ends_after_settings_were_saved_says_nothing_about_them(
     _due(station)
     before = AccountHealth.objects.get(account=station.account)
 
-    def save_then_answer(_looks):
-        services.after_settings_change(station.account)
-        return [(look, result) for look in _looks]
+    real = checking._settle_all
 
-    monkeypatch.setattr(checking, "_ask_all", save_then_answer)
+    def save_then_settle(answers, on_news):
+        if answers:
+            services.after_settings_change(station.account)
+        real([(look, result) for look, _ in answers], on_news)
+        monkeypatch.setattr(checking, "_claim", lambda *_args: [])
+
+    monkeypatch.setattr(checking, "_settle_all", save_then_settle)
     checking.check_due(lambda _account_id: None)
     row = AccountHealth.objects.get(account=station.account)
     assert (row.login_failures, row.error_code, row.last_attempt_at) == (0, "", before.last_attempt_at)
@@ -75,15 +81,15 @@ def test_r39_an_account_deleted_during_a_look_takes_no_other_along(
     stays.poll()
     _due(stays)
     monkeypatch.setattr(checking, "_has_unknown", lambda *_args: False)
-    real = checking._ask_all
+    gone_pk, real = gone.account.pk, checking._settle_all
 
-    def delete_then_ask(looks):
+    def delete_then_settle(answers, on_news):
         services.delete_account(account=gone.account, by=mail_administrator)
-        gone_looks = [(look, AuthenticationFailed()) for look in looks if look.account.pk == gone_pk]
-        return [*gone_looks, *real([look for look in looks if look.account.pk != gone_pk])]
+        failed = AuthenticationFailed()
+        real([(look, failed if look.account.pk == gone_pk else result) for look, result in answers], on_news)
 
-    gone_pk = gone.account.pk
-    monkeypatch.setattr(checking, "_ask_all", delete_then_ask)
+    monkeypatch.setattr(checking, "_settle_all", delete_then_settle)
+    monkeypatch.setattr(checking, "_answered", lambda asked: wait(asked).done)
     checking.check_due(lambda _account_id: None)
     assert AccountHealth.objects.get(account=stays.account).next_poll_at > timezone.now()
     assert not AccountHealth.objects.filter(account_id=gone_pk).exists()
