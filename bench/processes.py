@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import secrets
 import subprocess
 import sys
 from typing import Any
@@ -11,10 +13,10 @@ from typing import Any
 _SETTINGS = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "ENV_FILE": "/nonexistent",
-    "SECRET_KEY": "only-for-benchmarks-" + "0123456789abcdef" * 3,
+    "SECRET_KEY": secrets.token_urlsafe(50),
     "HTTPS": "false",
     "CELERY_BROKER_URL": "memory://",
-    "MAIL_KEYS": "bench:" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
+    "MAIL_KEYS": f"bench:{base64.b64encode(secrets.token_bytes(32)).decode()}",
     "MAIL_ALLOWED_NETWORKS": "loopback",
     "MAIL_PLAINTEXT_NETWORKS": "127.0.0.0/8,::1/128",
     "MAIL_ALLOWED_PORTS": "any",

@@ -73,7 +73,7 @@ class Bell:
 
     def due_at(self) -> float:
         """When to ring next; infinity while there is nothing to tell."""
-        return max(min(self._times), self._not_before) if self._times else float("inf")
+        return min(self._times, default=float("inf"))
 
     def rings(self, now: float) -> bool:
         """Whether to ring now; asked once, it has rung."""
