@@ -51,6 +51,20 @@ def rotate() -> Tally:
     return tally
 
 
+def verify() -> Tally:
+    """Open every stored secret, whatever its key, and forget it again; ``current`` counts those that open."""
+    tally = Tally()
+    for secret in SECRETS:
+        for pk, row_uuid, stored in _stored(secret):
+            try:
+                credentials.decrypt(stored, purpose=secret.purpose, row_uuid=row_uuid)
+            except CredentialUnreadable as error:
+                tally.unreadable.append(f"{secret.model.__name__} {pk}: {error.detail}")
+            else:
+                tally.current += 1
+    return tally
+
+
 def kids_in_use() -> set[str]:
     """Names of the keys that stored secrets need."""
     return {stored.partition(":")[0] for secret in SECRETS for _pk, _uuid, stored in _stored(secret)}
