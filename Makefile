@@ -6,7 +6,7 @@ RUN_PORT ?= 8000
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-reset run worker test test-sqlite check format lock messages screenshots bench bench-import bench-poll bench-push bench-start bench-memory fuzz soak simulate
+.PHONY: help setup demo demo-reset run worker test test-sqlite check format lock messages screenshots bench bench-import bench-poll bench-push bench-start bench-memory fuzz mutants soak simulate
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ bench-memory: setup ## Memory of the import of 100,000 mails (half an hour, 12 G
 
 simulate: setup ## Scheduling of up to 10,000 accounts in a model; the tables of docs/scaling.md
 	@$(BIN)/python -m bench.simulation $(ARGS)
+
+mutants: setup ## Take away one guard after another and see a test go red (ARGS="lease" takes those of that name)
+	@$(BIN)/python scripts/mutants.py $(ARGS)
 
 fuzz: setup ## Damage RUNS mails (SEED chooses which) and read them; failing ones come to test-output/
 	@$(BIN)/python -m fuzz.run --runs $(or $(RUNS),100000) --seed $(or $(SEED),1)
