@@ -13,6 +13,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from inbound.selectors import ledger_totals
+from inbound.watching import HEARTBEAT as WATCHER_HEARTBEAT
 from jobs import heartbeats, instance
 from mailaccounts.models import AccountHealth, MailAccount
 from outbound.models import OutgoingMessage
@@ -30,6 +31,7 @@ class Report:
     broker: str
     worker: str
     worker_heartbeat_age: float | None
+    watcher_heartbeat_age: float | None
     last_poll_age: float | None
     is_original: bool
     queues: dict[str, int]
@@ -53,6 +55,7 @@ def report() -> Report:
             broker=broker_state(),
             worker="unknown",
             worker_heartbeat_age=None,
+            watcher_heartbeat_age=None,
             last_poll_age=None,
             is_original=False,
             queues={},
@@ -64,6 +67,7 @@ def report() -> Report:
         broker=broker_state(),
         worker="ok" if age is not None and age < HEARTBEAT_LIMIT else "down",
         worker_heartbeat_age=seconds(age),
+        watcher_heartbeat_age=seconds(heartbeats.age(WATCHER_HEARTBEAT)),
         last_poll_age=seconds(since(AccountHealth.objects.aggregate(at=Max("last_attempt_at"))["at"])),
         is_original=instance.is_original(),
         queues=queue_lengths(),

@@ -27,6 +27,15 @@ def test_everything_is_well_while_the_worker_beats(client, original):
     assert body["queues"] == {"accounts_due": 0, "to_deliver": 0, "to_copy": 0}
 
 
+def test_a_silent_watcher_is_told_and_nothing_is_down(client, original):
+    heartbeats.beat("worker")
+    assert client.get("/healthz").json()["watcher_heartbeat_age"] is None
+    Heartbeat.objects.create(name="watcher", at=timezone.now() - timedelta(minutes=5))
+    response = client.get("/healthz")
+    assert response.status_code == 200
+    assert response.json()["watcher_heartbeat_age"] >= 300
+
+
 def test_a_silent_worker_is_down(client, original):
     assert client.get("/healthz").status_code == 503
     Heartbeat.objects.create(name="worker", at=timezone.now() - timedelta(minutes=5))
