@@ -171,7 +171,7 @@ def forget_old_events() -> int:
 
 
 def due_account_ids(limit: int, *, failing: bool | None = None) -> list[int]:
-    """Accounts to poll now, longest waiting first; ``failing`` keeps to those that failed last, or to others."""
+    """Accounts to poll now, longest waiting first; ``failing`` keeps to those that failed last, or not."""
     now = timezone.now()
     due = Q(health__isnull=True) | Q(health__next_poll_at__isnull=True) | Q(health__next_poll_at__lte=now)
     accounts = MailAccount.objects.active().filter(due, imap__isnull=False, on_hold_since__isnull=True)
