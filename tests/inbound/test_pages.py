@@ -150,8 +150,9 @@ def test_w13_the_original_is_downloaded_never_shown_and_only_with_a_recorded_rea
 
 @pytest.mark.parametrize("role", ["agent", "staff", "auditor"])
 def test_w1_only_mail_administrators(client, make_user, quarantine_row, role):
-    row = quarantine_row()
-    client.force_login(make_user(role))
+    row, user = quarantine_row(), make_user(role)
+    assert not IncomingMessage.objects.visible_to(user).exists()
+    client.force_login(user)
     assert client.get(reverse("inbound:quarantine")).status_code == 403
     assert client.post(reverse("inbound:retry", args=[row.pk])).status_code == 403
     assert client.post(reverse("inbound:original", args=[row.pk]), {"reason": "neugierig"}).status_code == 403

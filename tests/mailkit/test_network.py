@@ -103,6 +103,7 @@ def test_t12_loopback_needs_its_own_word():
     assert LOOPBACK.is_allowed("127.0.0.1")
     assert LOOPBACK.is_allowed("::1")
     assert LOOPBACK.is_allowed("::ffff:127.0.0.1")
+    assert not LAN.is_allowed("127.0.0.1")
 
 
 @given(st.ip_addresses(v=4))
