@@ -251,46 +251,6 @@ def test_once_a_day_off_answers_five_times(answering):
     assert answering.decisions() == ["answered"] * 5 + ["sender-limit"] * 2
 
 
-def test_r37_two_own_accounts_never_answer_each_other(make_station):
-    """24 h of everything either account sends being delivered to the other."""
-    one = make_station("eins@firma.example", sends=True)
-    two = make_station("zwei@firma.example", sends=True)
-    one.answer_automatically()
-    two.answer_automatically()
-    begin = timezone.now()
-    one.deliver(mail("Anstoß", sender="zwei@firma.example", to="eins@firma.example"))
-    delivered: set[int] = set()
-    for hour in range(24):
-        with time_machine.travel(begin + timedelta(hours=hour), tick=True):
-            one.poll()
-            two.poll()
-            for sent in OutgoingMessage.objects.exclude(pk__in=delivered):
-                delivered.add(sent.pk)
-                target = two if sent.recipients.get().address.startswith("zwei") else one
-                target.deliver(b"Received: from x\r\n" + sent.raw.content_bytes)
-    assert OutgoingMessage.objects.count() == 0
-    assert Ticket.objects.count() == 1
-
-
-def test_r37_an_alias_that_forwards_back_makes_one_answer_and_two_tickets_at_most(make_station):
-    """The alias lies outside: its answer comes back to the other account through a forward."""
-    one = make_station("eins@firma.example", sends=True)
-    two = make_station("zwei@firma.example", sends=True)
-    one.answer_automatically()
-    two.answer_automatically()
-    one.deliver(mail("Anstoß", sender="alias@extern.example", to="eins@firma.example"))
-    delivered: set[int] = set()
-    for _ in range(6):
-        one.poll()
-        two.poll()
-        for sent in OutgoingMessage.objects.exclude(pk__in=delivered):
-            delivered.add(sent.pk)
-            two.deliver(b"Received: from extern.example\r\n" + sent.raw.content_bytes)
-    assert OutgoingMessage.objects.count() == 1
-    assert Ticket.objects.count() <= 2
-    assert two.rows().get().reason == "loop"
-
-
 def test_r28_the_bounce_of_an_automatic_answer_joins_its_ticket_and_is_not_answered(answering):
     answering.deliver(mail("Frage"))
     answering.poll()
