@@ -37,7 +37,7 @@ _LARGE: Final = 400_000  # bytes
 
 def _deliver() -> None:
     deliver_due()
-    broker.work_off()
+    broker.work_off("outbound")
 
 
 class Outbox:
@@ -48,6 +48,7 @@ class Outbox:
     ) -> None:
         self.rng, self.services, self.proxy, self.account = rng, services, proxy, account
         self.mta = services.mta
+        self.goes_through_postfix = not account.smtp.password_encrypted
         self.log = services.folder / "sender.log"
         self.log.write_bytes(b"")
         self.faults: list[str] = []

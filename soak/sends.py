@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from django.db import connection
+from django.utils import timezone
+from redis import Redis
 
 from mailaccounts.models import MailAccount
 from outbound.models import DeliveryAttempt, OutgoingMessage, Recipient
@@ -24,6 +27,7 @@ State = OutgoingMessage.State
 Fault = Callable[[Outbox], None]
 
 ROUNDS: Final = 4
+_SHARE_OF_POSTFIX: Final = 0.4
 _MAILS_A_ROUND: Final = (3, 6)
 _EVERYWHERE: Final[tuple[Fault, ...]] = (
     wire_faults.cut_before_dot, wire_faults.cut_in_body, wire_faults.cut_at_dot, wire_faults.lose_reply,
@@ -40,35 +44,39 @@ _POSTGRESQL: Final[tuple[Fault, ...]] = (worker_faults.lose_database, worker_fau
 def run(seed: int, services: Services) -> SendOutcome:
     """Run the scenario ``seed``: the number decides mails and faults, and through which server they go."""
     rng = random.Random(seed)
-    postfix = services.mta.postfix if rng.random() < 0.4 else None
-    port = postfix.port if postfix else services.mta.sink.port
+    with begin(seed, rng, services) as outbox:
+        faults = _faults(outbox)
+        for _ in range(ROUNDS):
+            outbox.queue(rng.randint(*_MAILS_A_ROUND))
+            outbox.pass_time()
+            rng.choice(faults)(outbox)
+        outbox.settle()
+        return check(outbox)
+
+
+@contextmanager
+def begin(seed: int, rng: random.Random, services: Services) -> Iterator[Outbox]:
+    """An account of the scenario's own, with an empty outbox; afterwards nobody sends for it any more."""
     services.mta.reset()
-    with CuttingProxy(port) as proxy:
+    Redis.from_url(services.broker_url).flushall()
+    postfix = services.mta.postfix if rng.random() < _SHARE_OF_POSTFIX else None
+    server = postfix or services.mta.sink
+    with CuttingProxy(server.port) as proxy:
         account = make_account(
             f"soak{seed}@firma.example",
             port=proxy.port, password="" if postfix else CANARY, has_debug=rng.random() < 0.3,
         )  # fmt: skip
-        outbox = Outbox(rng, services=services, proxy=proxy, account=account)
-        _let_faults_come(outbox, is_scripted=postfix is None)
-        outbox.settle()
-        outcome = _check(outbox)
-    MailAccount.objects.filter(pk=account.pk).update(retired_at=account.created_at)
-    return outcome
+        yield Outbox(rng, services=services, proxy=proxy, account=account)
+        MailAccount.objects.filter(pk=account.pk).update(retired_at=timezone.now())
 
 
-def _let_faults_come(outbox: Outbox, *, is_scripted: bool) -> None:
-    faults = list(_EVERYWHERE)
-    if is_scripted:
-        faults += _BY_SCRIPT
-    if connection.vendor == "postgresql":
-        faults += _POSTGRESQL
-    for _ in range(ROUNDS):
-        outbox.queue(outbox.rng.randint(*_MAILS_A_ROUND))
-        outbox.pass_time()
-        outbox.rng.choice(faults)(outbox)
+def _faults(outbox: Outbox) -> list[Fault]:
+    by_script = [] if outbox.goes_through_postfix else _BY_SCRIPT
+    return [*_EVERYWHERE, *by_script, *(_POSTGRESQL if connection.vendor == "postgresql" else [])]
 
 
-def _check(outbox: Outbox) -> SendOutcome:
+def check(outbox: Outbox) -> SendOutcome:
+    """Compare what arrived with what the rows say, by reading both."""
     rows = list(outbox.rows.select_related("raw").prefetch_related("recipients"))
     arrived = outbox.mta.arrived()
     counted = Counter(row.state for row in rows)
@@ -83,6 +91,7 @@ def _check(outbox: Outbox) -> SendOutcome:
         *(f"duplicated: {one}" for one in duplicated),
         *(f"uncertain without a fault after its dot: row {pk}" for pk in uncertain - injected),
         *(f"a fault after its dot, yet not uncertain: row {pk}" for pk in injected - uncertain),
+        *_contradictions(rows),
         *_strangers(rows, arrived),
         *_open_attempts(outbox),
         *canary.leaks(outbox.log, outbox.services.broker_url, with_database=outbox.rng.random() < 0.02),
@@ -98,8 +107,9 @@ def _lost_and_duplicated(rows: list[OutgoingMessage], arrived: Wire) -> tuple[li
     """Message-IDs and recipients with fewer copies than servers accepted, or more than anybody can excuse.
 
     A repetition keeps the Message-ID, so copies are counted over all rows that bear it: one for the row whose
-    recipient is accepted, perhaps one for each row that is uncertain.
+    recipient is accepted, perhaps one for each row that is uncertain. Automatic answers are never repeated.
     """
+    automatic = {row.message_id for row in rows if row.purpose == OutgoingMessage.Purpose.AUTO_REPLY}
     accepted: Counter[tuple[str, str]] = Counter()
     perhaps: Counter[tuple[str, str]] = Counter()
     for row in rows:
@@ -110,7 +120,20 @@ def _lost_and_duplicated(rows: list[OutgoingMessage], arrived: Wire) -> tuple[li
     keys = set(accepted) | set(perhaps)
     lost = [f"{key}" for key in keys if arrived.copies[key] < accepted[key]]
     most = {key: min(accepted[key], 1) + perhaps[key] for key in keys}
+    most |= {key: min(most[key], 1) for key in keys if key[0] in automatic}
     return lost, [f"{key}: {arrived.copies[key]} copies" for key in keys if arrived.copies[key] > most[key]]
+
+
+def _contradictions(rows: list[OutgoingMessage]) -> list[str]:
+    """Rows whose recipients did not come to what the row says."""
+    accepted, refused = Recipient.State.ACCEPTED, Recipient.State.REFUSED
+    possible = {State.SENT: {accepted}, State.FAILED: {accepted, refused}}
+    states = {row: {one.state for one in row.recipients.all()} for row in rows if row.state in possible}
+    return [
+        f"row {row.pk} is {row.state}, its recipients {sorted(found)}"
+        for row, found in states.items()
+        if not found <= possible[State(row.state)]
+    ]
 
 
 def _strangers(rows: list[OutgoingMessage], arrived: Wire) -> list[str]:

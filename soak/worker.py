@@ -116,11 +116,15 @@ def _live(work: Callable[[], object], circumstances: Circumstances) -> NoReturn:
 def _meet(circumstances: Circumstances) -> None:
     handler = logging.FileHandler(circumstances.log)
     root = logging.getLogger()
-    root.handlers, root.level = [handler], logging.DEBUG
+    root.handlers = [handler]
+    root.setLevel(logging.DEBUG)
     for name in list(root.manager.loggerDict):
         logging.getLogger(name).handlers = []
     settings.MAIL_TIMEOUT_SECONDS = circumstances.timeout
-    app.conf.update(broker_url=circumstances.broker_url, broker_transport_options={})
+    os.environ["CELERY_BROKER_URL"] = circumstances.broker_url  # comes before what is configured
+    app.conf.update(broker_transport_options={})
+    # What multiprocessing would call: forget the connections of the parent.
+    app._after_fork()  # type: ignore[attr-defined]  # noqa: SLF001
     if circumstances.database_port:
         # Of this connection alone: the settings tell which installation this is.
         connection.settings_dict = connection.settings_dict | {"PORT": circumstances.database_port}

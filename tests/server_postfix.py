@@ -27,7 +27,7 @@ alias_database =
 local_header_rewrite_clients =
 relayhost = [127.0.0.1]:{relay_port}
 smtp_tls_security_level =
-smtpd_recipient_restrictions = check_recipient_access regexp:{root}/recipients, permit_mynetworks, reject
+smtpd_recipient_restrictions = check_recipient_access regexp:{root}/conf/recipients, permit_mynetworks, reject
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_error_sleep_time = 0
 smtpd_soft_error_limit = 1000
@@ -36,7 +36,6 @@ in_flow_delay = 0
 """
 
 _MASTER_CF = """
-127.0.0.1:{port} inet n - n - - smtpd
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
 rewrite unix - - n - - trivial-rewrite
@@ -59,8 +58,7 @@ _MASTER = "/usr/lib/postfix/sbin/master"
 class Postfix:
     """A private Postfix (root only): takes mail on ``port`` and hands all of it to ``relay_port``.
 
-    Recipients whose local part begins with ``unknown`` are refused for good (550), those of ``greylisted``
-    for now (450).
+    Recipients whose local part begins with ``unknown`` are refused (550).
     """
 
     def __init__(self, relay_port: int) -> None:
@@ -68,7 +66,7 @@ class Postfix:
         if os.geteuid() != 0:
             pytest.skip("Postfix needs root to drop its rights from")
         self._relay_port = relay_port
-        self.host, self.port = "localhost", free_port()
+        self.host = "localhost"
 
     def __enter__(self) -> "Postfix":
         # Unix sockets live below: the path must stay short.
@@ -78,11 +76,14 @@ class Postfix:
             (self.root / name).mkdir()
             (self.root / name).chmod(0o755)  # whatever the umask
         shutil.chown(self.root / "data", "postfix")
-        self._write("conf/main.cf", _MAIN_CF)
-        self._write("conf/master.cf", _MASTER_CF)
-        self._write("recipients", "/^unknown/ 550 5.1.1 User unknown\n/^greylisted/ 450 4.7.1 Greylisted\n")
-        configuration = ["-c", str(self.root / "conf")]
+        conf = self.root / "conf"
+        (conf / "main.cf").write_text(_MAIN_CF.format(root=self.root, relay_port=self._relay_port))
+        (conf / "master.cf").write_text(_MASTER_CF)
+        (conf / "recipients").write_text("/^unknown/ 550 5.1.1 User unknown\n")
+        configuration = ["-c", str(conf)]
         subprocess.run([self._program, *configuration, "check"], check=True)  # makes the queue's folders
+        self.port = free_port()  # not before: it takes a second until now, and others look for ports, too
+        (conf / "master.cf").write_text(f"{_MASTER_CF}127.0.0.1:{self.port} inet n - n - - smtpd\n")
         # Its master ends its whole process group.
         self._process = subprocess.Popen(
             [_MASTER, *configuration, "-d"], start_new_session=True, stdout=subprocess.DEVNULL
@@ -97,11 +98,6 @@ class Postfix:
     def __exit__(self, *exc: object) -> None:
         stop(self._process)
         shutil.rmtree(self.root, ignore_errors=True)
-
-    def _write(self, name: str, text: str) -> None:
-        (self.root / name).write_text(
-            text.format(root=self.root, port=self.port, relay_port=self._relay_port)
-        )
 
     def _is_ready(self) -> bool:
         if self._process.poll() is not None:

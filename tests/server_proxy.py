@@ -93,7 +93,11 @@ class CuttingProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self._upstream_port))
+            try:
+                server = socket.create_connection(("127.0.0.1", self._upstream_port))
+            except OSError:
+                _close(client)
+                continue
             self._open += [client, server]
             number = len(self.from_client)
             self.from_client.append(b"")
@@ -116,6 +120,8 @@ class CuttingProxy:
                 end = cut.position(record[number]) if cut and cut.from_server == is_server else None
                 if end is not None and cut:
                     cut.times -= 1
+                    if not cut.is_silent:
+                        _close(source)  # first, lest an answer to what passes get through
                     target.sendall(record[number][passed : max(end, passed)])
                     while cut.is_silent and source.recv(65_536):
                         pass
