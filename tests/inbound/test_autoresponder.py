@@ -233,7 +233,7 @@ def test_r33_the_database_itself_refuses_a_second_answer_of_the_day(answering):
         AutoReply.objects.filter(pk=second.pk).update(sender=first.sender)
 
 
-def test_r22_a_storm_of_senders_is_capped_per_account(answering, monkeypatch):
+def test_t6_r22_a_storm_of_senders_is_capped_per_account(answering, monkeypatch):
     monkeypatch.setattr(autoresponder, "HOURLY_LIMIT", 3)
     answering.deliver(*[mail(sender=f"k{number}@kunde.example") for number in range(5)])
     answering.poll()

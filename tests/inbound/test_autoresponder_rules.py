@@ -61,7 +61,7 @@ def test_never_switched_on_never_answers():
     assert suppression_reason(GOOD, Rules(None, once_a_day=True)) == "received-before-enabled"
 
 
-def test_with_one_a_day_off_five_a_day_is_the_cap():
+def test_t6_with_one_a_day_off_five_a_day_is_the_cap():
     often = Rules(RULES.enabled_at, once_a_day=False)
     four = replace(GOOD, answered_at=(NOW,) * (DAILY_LIMIT - 1))
     five = replace(GOOD, answered_at=(NOW,) * DAILY_LIMIT)
@@ -221,7 +221,7 @@ def test_contact_form_that_says_it_is_automatic_is_not_answered():
 # -- text
 
 
-def test_b84_betreff_is_literal_one_line_short_and_without_links():
+def test_t6_b84_betreff_is_literal_one_line_short_and_without_links():
     subject = "Hallo\r\nBcc: alle@kunde.example {TICKET} {{ 7*7 }} %(x)s "
     subject += "https://boese.example/x www.boese.example boese.example/a"
     values = autoreply_text.variables(number="20261124-00042", subject=subject)

@@ -17,6 +17,7 @@ from mailkit.errors import (
 )
 from mailkit.network import NetworkPolicy
 from mailkit.smtp import PasswordLogin, SmtpEndpoint, SmtpSession
+from mailkit.smtp_wire import RecordingSmtp
 from tests.fixtures_mail import ANY_PORT
 from tests.mailkit.smtp_sessions import LOGIN, open_smtp, send
 from tests.servers import Certificate, CertificateAuthority, CuttingProxy, SmtpSink
@@ -207,6 +208,12 @@ def test_t9_a_transcript_holds_the_dialogue_without_credentials_and_content(offe
         "C: QUIT",
     ):
         assert expected in transcript
+
+
+def test_t9_whatever_follows_the_mechanism_of_an_auth_is_left_out():
+    transcript: list[str] = []
+    RecordingSmtp(transcript, []).record_command(b"auth", b"MECHANISM-TO-COME", b"c2VjcmV0")
+    assert transcript == ["C: auth MECHANISM-TO-COME [redacted]"]
 
 
 def test_t9_a_transcript_shows_starttls(smtp_sink_tls: SmtpSink, authority: CertificateAuthority):
