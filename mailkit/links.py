@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -16,6 +17,12 @@ _SHOWN_HOST: Final = re.compile(
 )
 _DOTS: Final = str.maketrans({"。": ".", "．": ".", "｡": "."})
 _MAX_TEXT: Final = 2_000
+_PUBLIC_NAME: Final = re.compile(
+    r"(?:[a-z0-9_-]{1,63}\.){1,30}(?!(?:arpa|corp|home|internal|lan|local|localhost)\Z)[a-z][a-z0-9-]{1,62}\Z"
+)
+_ADDRESS_INSIDE: Final = re.compile(
+    r"(?<![0-9])([0-9]{1,3})[.-]([0-9]{1,3})[.-]([0-9]{1,3})[.-]([0-9]{1,3})(?![0-9])"
+)
 
 
 def target_host(url: str) -> str:
@@ -32,6 +39,25 @@ def _ascii(host: str) -> str:
         return ascii_domain(host.translate(_DOTS).rstrip(".")).lower()
     except InvalidAddress:
         return host.lower()
+
+
+def is_public_host(host: str) -> bool:
+    """Return whether ``host`` (of :func:`target_host`) reads like a site on the Internet.
+
+    So not for addresses in whatever notation, names of local networks, and names that hold the address they
+    resolve to, such as 127.0.0.1.nip.io (B45). What a name resolves to is not looked up.
+    """
+    if not _PUBLIC_NAME.match(host):
+        return False
+    inside = _ADDRESS_INSIDE.search(host)
+    return inside is None or _is_global(".".join(str(int(part)) for part in inside.groups()))
+
+
+def _is_global(address: str) -> bool:
+    try:
+        return ip_address(address).is_global
+    except ValueError:
+        return True  # a version number, not an address
 
 
 def misleads(text: str, url: str) -> bool:

@@ -19,7 +19,7 @@ from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from mailkit.html_limits import parsable, tags_removed
 from mailkit.limits import MAX_HTML_CHARS
-from mailkit.links import misleads, target_host
+from mailkit.links import is_public_host, misleads, target_host
 
 ImageUrl = Callable[[str], "str | None"]
 
@@ -108,9 +108,9 @@ def sanitize_html(html: str, *, image_url: ImageUrl | None = None, allow_remote:
 
     ``image_url`` maps a Content-ID to a URL of ours; images it does not know, and all of them without it,
     become ``<img data-cid="…">`` without source. Remote images become ``<img data-blocked="remote">`` unless
-    ``allow_remote``, which lets https through. Links open in a new window without referrer and show their
-    target as title; where the link text names another host, the real one is written behind it. Documents too
-    large or too deep for a parser are shown as text.
+    ``allow_remote``, which lets https from public hosts through. Links open in a new window without referrer
+    and show their target as title; where the link text names another host, the real one is written behind
+    it. Documents too large or too deep for a parser are shown as text.
     """
     document = parsable(html)
     if document is None:
@@ -132,7 +132,7 @@ def _image(attributes: str, image_url: ImageUrl | None, *, allow_remote: bool) -
     others = "".join(f' {name}="{value}"' for name, value in values.items())
     if url.startswith("cid:"):
         return f"<img{_own_image(unquote(url[4:]), image_url)}{others}>"
-    if allow_remote and url.lower().startswith("https://"):
+    if allow_remote and url.lower().startswith("https://") and is_public_host(target_host(url)):
         return f'<img src="{html_module.escape(url)}"{others} referrerpolicy="no-referrer" loading="lazy">'
     return f'<img data-blocked="remote"{others}>'
 

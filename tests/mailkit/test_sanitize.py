@@ -110,7 +110,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_b30_to_b49_hostile_html_is_harmless(name):
+def test_b30_b31_b32_b33_b34_b35_b36_b37_b38_b39_b40_b41_b42_b44_b45_b46_b48_b49_is_harmless(name):
     clean = sanitize_html(HOSTILE[name])
     assert_harmless(clean)
     assert "evil.example" not in re.sub(r"</?[a-z][^>]*>", "", clean)
@@ -120,7 +120,7 @@ def test_b30_to_b49_hostile_html_is_harmless(name):
 @pytest.mark.parametrize(
     "name", [n for n in HOSTILE if n not in {"b34-noscript", "b34-textarea", "b46-open-attribute"}]
 )
-def test_b30_to_b49_words_survive(name):
+def test_words_beside_hostile_html_survive(name):
     assert "Text" in sanitize_html(HOSTILE[name])
 
 
@@ -153,6 +153,30 @@ def test_b42_remote_pictures_on_request_by_https_only():
     assert shown.startswith('<img src="https://kunde.example/a.png?x=1&amp;y=2" alt="A"')
     assert 'referrerpolicy="no-referrer"' in shown
     assert blocked == '<img data-blocked="remote">'
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "169.254.169.254", "127.1", "2130706433", "0x7f.1", "017700000001", "[::1]", "[::ffff:7f00:1]",
+        "100.64.0.1", "10.0.0.1:8443", "a@192.168.0.1", "１２７.0.0.1", "127。0。0。1", "%31%30.0.0.1",
+        "/10.0.0.1", "127.0.0.1.nip.io", "app-10-0-0-1.sslip.io", "localhost", "intranet", "drucker.local", "erp.internal",
+        "router.lan", "1.0.0.127.in-addr.arpa", "drucker.local.", "",
+    ],
+)  # fmt: skip
+def test_b45_pictures_from_inside_stay_blocked_even_when_asked_for(host):
+    assert sanitize_html(f'<img src="https://{host}/x.png">', allow_remote=True) == (
+        '<img data-blocked="remote">'
+    )
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["bilder.kunde.example", "KUNDE.example:8443", "müller.example", "ec2-3-120-45-6.compute.example",
+     "v1.2.3.400.kunde.example", "a_b.kunde.example"],
+)  # fmt: skip
+def test_b45_pictures_of_public_sites_load_when_asked_for(host):
+    assert 'src="https://' in sanitize_html(f'<img src="https://{host}/x.png">', allow_remote=True)
 
 
 def test_b43_own_pictures_are_mapped_by_the_caller():
