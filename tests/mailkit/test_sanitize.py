@@ -160,8 +160,8 @@ def test_b42_remote_pictures_on_request_by_https_only():
     [
         "169.254.169.254", "127.1", "2130706433", "0x7f.1", "017700000001", "[::1]", "[::ffff:7f00:1]",
         "100.64.0.1", "10.0.0.1:8443", "a@192.168.0.1", "１２７.0.0.1", "127。0。0。1", "%31%30.0.0.1",
-        "/10.0.0.1", "127.0.0.1.nip.io", "app-10-0-0-1.sslip.io", "localhost", "intranet", "drucker.local", "erp.internal",
-        "router.lan", "1.0.0.127.in-addr.arpa", "drucker.local.", "",
+        "/10.0.0.1", "127.0.0.1.nip.io", "app-10-0-0-1.sslip.io", "localhost", "intranet", "drucker.local",
+        "erp.internal", "router.lan", "1.0.0.127.in-addr.arpa", "drucker.local.", "",
     ],
 )  # fmt: skip
 def test_b45_pictures_from_inside_stay_blocked_even_when_asked_for(host):
