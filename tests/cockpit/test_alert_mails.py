@@ -18,7 +18,7 @@ from mailaccounts.models import MailAccount
 from mailkit.errors import ConnectionFailed
 from masterdata.models import Substitution
 from outbound import throttling
-from outbound.models import OutgoingMessage
+from outbound.models import DeliveryThrottle, OutgoingMessage
 from tests.cockpit.conftest import mails, make_account, minutes, open_alerts, outgoing, own, recover, trouble
 
 pytestmark = pytest.mark.django_db
@@ -269,6 +269,17 @@ def test_a_mail_stuck_in_an_account_that_cannot_send_goes_through_another(
     (again,) = OutgoingMessage.objects.exclude(pk=stuck.pk)
     assert again.account == shop
     assert len(mails()) == 1
+
+
+def test_a_mail_is_not_passed_on_to_an_account_that_failed_last_too(look, info, central, mail_administrator):
+    look(0)
+    shop = make_account("shop@firma.example")
+    for account in (central, shop):
+        throttling.hold_off(account, ConnectionFailed("no"))
+    DeliveryThrottle.objects.filter(account=shop).update(retry_at=timezone.now() - minutes(1))
+    assert mailing.choose_carrier() == shop
+    look(0)
+    assert OutgoingMessage.objects.get().state == "queued"
 
 
 def test_a_mail_on_its_way_is_never_taken_back(look, info, central, mail_administrator):
