@@ -7,23 +7,24 @@ of queries does not depend on the number of accounts or mails.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import Case, CharField, Count, F, Min, Q, Sum, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from cockpit import backups, restore_drill
 from cockpit.alerts.presentation import silent_worker, unwatched
 from cockpit.models import Alert
 from inbound.models import IncomingMessage
-from inbound.selectors import quarantine_count
-from jobs import heartbeats
+from inbound.selectors import ledger_difference, quarantine_count
+from jobs import heartbeats, queues
 from mailaccounts.health import LARGE_BACKLOG
-from mailaccounts.models import MailAccount
-from outbound.models import OutgoingMessage
+from mailaccounts.models import AccountHealth, MailAccount
+from outbound.models import DeliveryAttempt, OutgoingMessage
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 CopyState = OutgoingMessage.CopyState
@@ -44,6 +45,21 @@ _HEALTH = Case(
 HEALTH_STATES = (
     "ok", "failing", "paused", "warning", "backlog", "waiting", "on_hold", "retired", "send_only",
 )  # fmt: skip
+RECENTLY = timedelta(minutes=5)
+_AGES = (
+    (
+        "worker",
+        "worker_heartbeat_age_seconds",
+        "Time since beat last reached a worker and the worker the database.",
+    ),
+    ("watcher", "watcher_heartbeat_age_seconds", "Time since the watcher's last sign of life."),
+    (backups.HEARTBEAT, "backup_age_seconds", "Time since the last backup by manage.py backup."),
+    (
+        restore_drill.HEARTBEAT,
+        "restore_drill_age_seconds",
+        "Time since the last good restore drill.",
+    ),
+)
 # Polling goes on by itself; paused accounts wait for a person.
 _POLLED = ("ok", "failing", "warning", "backlog", "waiting")
 
@@ -51,13 +67,15 @@ _POLLED = ("ok", "failing", "warning", "backlog", "waiting")
 class StateCollector(Collector):
     """Reads everything anew whenever it is asked."""
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Accounts, ledger, outbox, Sent copies, quarantine, worker; ages in seconds."""
+    def collect(self) -> Iterator[Metric]:
+        """Accounts, ledger, outbox, deliveries, broker, signs of life, alerts; ages in seconds."""
         now = timezone.now()
         yield from account_families(now)
         yield from ledger_families()
         yield from outbox_families(now)
-        yield from worker_families()
+        yield delivery_family()
+        yield broker_family()
+        yield from age_families()
         yield alert_family(now)
 
 
@@ -99,6 +117,11 @@ def account_families(now: datetime) -> Iterator[GaugeMetricFamily]:
         "Messages on the servers that the last polls left for the next.",
         sum(row["waiting"] for row in active),
     )
+    yield gauge(
+        "accounts_polled_recently",
+        "Accounts whose servers were asked within the last five minutes.",
+        AccountHealth.objects.filter(last_attempt_at__gt=now - RECENTLY).count(),
+    )
 
 
 def ledger_families() -> Iterator[GaugeMetricFamily]:
@@ -106,6 +129,11 @@ def ledger_families() -> Iterator[GaugeMetricFamily]:
     states = IncomingMessage.State
     counts = dict(IncomingMessage.objects.values_list("state").annotate(n=Count("pk")).order_by())
     yield by_state("ledger_messages", "Incoming messages by ledger state.", states.values, counts)
+    yield gauge(
+        "ledger_difference",
+        "Messages by which servers and ledger differ as of the last polls; 0 is right.",
+        ledger_difference(),
+    )
     yield gauge("quarantine_open", "Messages in quarantine that nobody has settled.", quarantine_count())
 
 
@@ -135,14 +163,31 @@ def outbox_families(now: datetime) -> Iterator[GaugeMetricFamily]:
     )
 
 
-def worker_families() -> Iterator[GaugeMetricFamily]:
-    """Age of the worker's last sign of life; without a sample when there never was one."""
-    age = heartbeats.age("worker")
-    yield gauge(
-        "worker_heartbeat_age_seconds",
-        "Time since beat last reached a worker and the worker the database.",
-        age.total_seconds() if age is not None else None,
+def delivery_family() -> CounterMetricFamily:
+    """Attempts to deliver by what came of them, counted from their rows, so that a restart forgets none."""
+    family = CounterMetricFamily(
+        "erp_mail_deliveries", "Attempts to deliver by outcome, a code of the outbox.", labels=["outcome"]
     )
+    finished = DeliveryAttempt.objects.filter(finished_at__isnull=False).order_by()
+    for outcome, n in finished.values_list("outcome").annotate(n=Count("pk")):
+        family.add_metric([outcome], n)
+    return family
+
+
+def broker_family() -> GaugeMetricFamily:
+    """Tasks that wait in the broker; without a sample while it cannot be asked."""
+    family = GaugeMetricFamily("erp_mail_queue_tasks", "Tasks waiting in the broker.", labels=["queue"])
+    for queue, length in queues.lengths().items():
+        family.add_metric([queue], length)
+    return family
+
+
+def age_families() -> Iterator[GaugeMetricFamily]:
+    """Ages of the last signs of life, backup and drill; without a sample where there never was one."""
+    ages = heartbeats.ages()
+    for name, metric, text in _AGES:
+        age = ages.get(name)
+        yield gauge(metric, text, age.total_seconds() if age is not None else None)
 
 
 def alert_family(now: datetime) -> GaugeMetricFamily:

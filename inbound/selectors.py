@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q, Sum
+from django.db.models.functions import Abs
 
 from inbound.models import IncomingMessage, Mailbox
 from inbound.reasons import Reason
@@ -99,6 +100,18 @@ def _balance(mailbox: Mailbox, counts: dict[tuple[str, str], int]) -> Balance:
         excluded=excluded,
         waiting=total(*IncomingMessage.UNFINISHED) + mailbox.undiscovered,
     )
+
+
+def ledger_difference() -> int:
+    """Messages by which servers and ledger differ, over all folders, as of their last polls; 0 is right (I1).
+
+    Between the steps of a poll it may be off for a moment.
+    """
+    present = Q(messages__uid_validity=F("uid_validity"), messages__server_copy__in=IncomingMessage.ON_SERVER)
+    polled = Mailbox.objects.filter(seen_at__isnull=False).annotate(known=Count("messages", filter=present))
+    differences = polled.annotate(by=Abs(F("server_messages") - F("undiscovered") - F("known")))
+    total: int | None = differences.aggregate(total=Sum("by"))["total"]
+    return total or 0
 
 
 def quarantine_count() -> int:

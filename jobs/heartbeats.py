@@ -14,6 +14,12 @@ def beat(name: str) -> None:
     Heartbeat.objects.update_or_create(name=name, defaults={"at": timezone.now()})
 
 
+def ages() -> dict[str, timedelta]:
+    """Time since the last sign of life of each process that ever gave one."""
+    now = timezone.now()
+    return {name: now - at for name, at in Heartbeat.objects.values_list("name", "at")}
+
+
 def age(name: str) -> timedelta | None:
     """Time since the last sign of life, or None when there was none."""
     at = Heartbeat.objects.filter(name=name).values_list("at", flat=True).first()

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
+import uuid
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from celery import current_app
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from kombu import Connection, Queue
 from prometheus_client.parser import text_string_to_metric_families
 
 from archive import services as archive
-from cockpit.metrics import HEALTH_STATES
+from cockpit.metrics import HEALTH_STATES, exposition
 from inbound.models import IncomingMessage, Mailbox
-from jobs import heartbeats
+from jobs import heartbeats, queues
 from jobs.models import Heartbeat
 from mailaccounts.health import LARGE_BACKLOG, health_card
 from mailaccounts.models import AccountHealth, ImapSettings, MailAccount
-from outbound.models import OutgoingMessage
+from outbound.models import DeliveryAttempt, OutgoingMessage
 
 pytestmark = pytest.mark.django_db
 
@@ -201,6 +204,89 @@ def test_the_worker_heartbeat(scrape):
     assert 300 <= scrape()[name] < 400
 
 
+def attempt(message: OutgoingMessage, outcome: str, **fields) -> None:
+    now = timezone.now()
+    values = {"started_at": now, "finished_at": now, "outcome": outcome} | fields
+    DeliveryAttempt.objects.create(message=message, account_id=message.account_id, **values)
+
+
+def labelled(exposition: bytes, name: str) -> dict[str, float]:
+    """Samples of a metric by its one label."""
+    families = text_string_to_metric_families(exposition.decode())
+    samples = [sample for family in families for sample in family.samples if sample.name == name]
+    return {next(iter(sample.labels.values())): sample.value for sample in samples}
+
+
+def test_deliveries_are_counted_by_outcome_from_their_attempts():
+    message = outgoing(account("service"), 1)
+    for outcome in ("connection_refused", "connection_refused", "sent"):
+        attempt(message, outcome)
+    attempt(message, "", finished_at=None)
+    assert labelled(exposition(), "erp_mail_deliveries_total") == {"connection_refused": 2, "sent": 1}
+
+
+def test_tasks_that_wait_in_the_broker_are_counted_by_queue(settings):
+    queue = f"tests-{uuid.uuid4()}"
+    settings.CELERY_TASK_QUEUES = [Queue(queue, routing_key=queue)]
+    assert labelled(exposition(), "erp_mail_queue_tasks") == {queue: 0}
+    with current_app.connection_for_write() as link:
+        for _ in range(3):
+            link.SimpleQueue(queue).put({})
+        assert labelled(exposition(), "erp_mail_queue_tasks") == {queue: 3}
+        link.default_channel.queue_purge(queue)
+
+
+def test_a_broker_that_is_away_leaves_the_other_figures(monkeypatch):
+    monkeypatch.setattr(
+        queues.current_app, "connection_for_read", lambda **_options: Connection("redis://127.0.0.1:1/0")
+    )
+    assert labelled(exposition(), "erp_mail_queue_tasks") == {}
+    assert b"erp_mail_quarantine_open 0.0" in exposition()
+
+
+def test_i1_servers_and_ledger_that_differ_are_seen(scrape):
+    name = ("erp_mail_ledger_difference", "")
+    sender = account("service")
+    more = Mailbox.objects.create(
+        account=sender,
+        name="INBOX",
+        uid_validity=1,
+        server_messages=4,
+        undiscovered=1,
+        seen_at=timezone.now(),
+    )
+    for uid in (1, 2, 3):
+        incoming(more, uid, "imported")
+    incoming(more, 4, "imported", server_copy="deleted")
+    incoming(more, 5, "imported", server_copy="gone")
+    Mailbox.objects.create(account=sender, name="never polled", server_messages=9)
+    assert scrape()[name] == 0
+    Mailbox.objects.filter(pk=more.pk).update(server_messages=6)
+    less = Mailbox.objects.create(account=sender, name="Sent", uid_validity=2, seen_at=timezone.now())
+    incoming(less, 1, "imported")  # of an earlier UIDVALIDITY: void
+    assert scrape()[name] == 2
+    Mailbox.objects.filter(pk=less.pk).update(uid_validity=1)
+    assert scrape()[name] == 3
+
+
+def test_accounts_polled_recently(scrape):
+    now = timezone.now()
+    account("fresh", health={"last_attempt_at": now - timedelta(minutes=4)})
+    account("old", health={"last_attempt_at": now - timedelta(minutes=6)})
+    assert scrape()["erp_mail_accounts_polled_recently", ""] == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [("watcher", "watcher_heartbeat"), ("backup", "backup"), ("restore_drill", "restore_drill")],
+)
+def test_ages_of_what_nobody_sees(scrape, name, metric):
+    key = (f"erp_mail_{metric}_age_seconds", "")
+    assert key not in scrape()
+    Heartbeat.objects.create(name=name, at=timezone.now() - timedelta(hours=1))
+    assert 3600 <= scrape()[key] < 3700
+
+
 def test_the_number_of_queries_does_not_grow_with_the_data(scrape):
     heartbeats.beat("worker")
     counts = []
@@ -214,11 +300,13 @@ def test_the_number_of_queries_does_not_grow_with_the_data(scrape):
         ) as captured:
             scrape()
         counts.append(len(captured))
-    assert counts[0] == counts[1] <= 11
+    assert counts[0] == counts[1] <= 14
 
 
 def test_operators_read_about_every_metric_and_alert_on_none_that_is_not_there(scrape):
-    heartbeats.beat("worker")
+    for name in ("worker", "watcher", "backup", "restore_drill"):
+        heartbeats.beat(name)
+    attempt(outgoing(account("service"), 1), "sent")
     text = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
     assert set(re.findall(r"erp_mail_\w+", text)) == {name for name, _state in scrape()}
     states = re.findall(r"^\| `(\w+)` \|", text.split("## What each health state means")[1], re.MULTILINE)
