@@ -262,6 +262,8 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TIMEZONE = TIME_ZONE
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+# Written with every tick, so that its age tells whether beat lives.
+CELERY_BEAT_SYNC_EVERY = 1
 CELERY_BEAT_SCHEDULE = {
     "check-accounts": {"task": "inbound.check_accounts", "schedule": 5.0, "options": {"expires": 5}},
     "check-failing-accounts": {

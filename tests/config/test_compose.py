@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
 import sys
+import time
 from datetime import timedelta
 from fnmatch import fnmatch
 from pathlib import Path
@@ -26,8 +28,9 @@ from jobs.models import Heartbeat
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
-OURS = ("migrate", "web", "worker", "beat", "watcher")
-LASTING = sorted(set(SERVICES) - {"migrate"})
+OURS = ("migrate", "web", "worker", "beat", "watcher", "backup")
+LASTING_OURS = ("web", "worker", "beat", "watcher")
+LASTING = sorted(set(SERVICES) - {"migrate", "backup"})
 DOCKERFILE = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
 
 
@@ -49,8 +52,10 @@ def command_of(service: str) -> list[str]:
 
 
 def test_the_services_are_these():
-    assert sorted(SERVICES) == ["beat", "migrate", "postgres", "redis", "watcher", "web", "worker"]
-    assert SERVICES["postgres"]["image"].startswith("postgres:16")
+    assert sorted(SERVICES) == [
+        "backup", "beat", "migrate", "postgres", "redis", "watcher", "web", "worker"
+    ]  # fmt: skip
+    assert SERVICES["postgres"]["image"].startswith("postgres:17")
     assert SERVICES["redis"]["image"].startswith("redis:7")
     assert {SERVICES[name]["image"] for name in OURS} == {"erp-mail"}
 
@@ -76,10 +81,10 @@ def test_what_lasts_is_started_again(name):
 
 def test_whoever_is_waited_for_and_all_that_serve_have_a_health_check():
     checked = {name for name, service in SERVICES.items() if "test" in service.get("healthcheck", {})}
-    assert checked == {"worker", "watcher", "postgres", "redis"}
+    assert checked == {"worker", "beat", "watcher", "postgres", "redis"}
     # web has the image's own; it would be wrong for those that serve nothing.
     assert "healthcheck" not in SERVICES["web"]
-    assert all(SERVICES[name]["healthcheck"] == {"disable": True} for name in ("migrate", "beat"))
+    assert all(SERVICES[name]["healthcheck"] == {"disable": True} for name in ("migrate", "backup"))
 
 
 def test_only_the_web_is_reachable_and_from_this_machine_only():
@@ -103,13 +108,48 @@ def test_root_file_systems_are_read_only_and_privileges_cannot_grow(name):
 @pytest.mark.parametrize("name", OURS)
 def test_our_processes_have_no_capabilities_and_no_volume_hides_the_image(name):
     assert SERVICES[name]["cap_drop"] == ["ALL"]
-    assert "volumes" not in SERVICES[name]
+    assert SERVICES[name].get("volumes", []) == (["backups:/backups"] if name == "backup" else [])
 
 
 def test_every_volume_and_network_is_declared():
     mounted = {entry.split(":")[0] for one in SERVICES.values() for entry in one.get("volumes", [])}
     assert mounted == set(COMPOSE["volumes"])
     assert {name for one in SERVICES.values() for name in one["networks"]} == set(COMPOSE["networks"])
+
+
+def test_t20_backups_run_when_asked_before_migrations_and_with_tools_of_the_databases_version():
+    backup = SERVICES["backup"]
+    assert backup["profiles"] == ["tools"]
+    assert backup["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+    assert backup["networks"] == ["data"]
+    # A named volume takes owner and mode from the image.
+    assert "install -d -o erp -g erp -m 0700 var /backups" in DOCKERFILE
+    [version] = re.findall(r"postgresql-client-(\d+)", DOCKERFILE)
+    assert SERVICES["postgres"]["image"].startswith(f"postgres:{version}-")
+
+
+@pytest.mark.parametrize("name", LASTING_OURS)
+def test_r42_whoever_stops_a_process_waits_until_its_work_in_hand_has_ended(name):
+    grace = int(SERVICES[name].get("stop_grace_period", "10s").removesuffix("s"))
+    needed = {"web": gunicorn_settings()["graceful_timeout"], "worker": settings.DRAIN_SECONDS}
+    assert grace >= needed.get(name, 2) + 5
+
+
+def gunicorn_settings() -> dict:
+    return runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+
+
+def test_the_health_check_of_beat_tells_a_schedule_written_from_one_left_behind(tmp_path):
+    command = SERVICES["beat"]["healthcheck"]["test"][1].replace("/tmp", str(tmp_path))
+    schedule = tmp_path / "beat-schedule.dat"
+    assert SERVICES["beat"]["command"][-1] == "/tmp/beat-schedule"
+    assert settings.CELERY_BEAT_SYNC_EVERY == 1
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 1
+    schedule.touch()
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 0
+    long_ago = time.time() - 120
+    os.utime(schedule, (long_ago, long_ago))
+    assert subprocess.run(["sh", "-c", command], check=False).returncode == 1
 
 
 # --- settings ------------------------------------------------------------------------------------------
@@ -213,7 +253,7 @@ def test_every_room_is_in_the_image_and_nothing_private():
 def test_the_image_installs_by_hash_and_runs_as_nobody_special():
     assert "--require-hashes" in "".join(instructions("RUN"))
     assert instructions("USER") == ["erp"]
-    assert {line.split(" AS ")[0] for line in instructions("FROM")} == {"python:3.12-slim-bookworm"}
+    assert {line.split(" AS ")[0] for line in instructions("FROM")} == {"python:3.12-slim-trixie"}
     assert len(instructions("FROM")) == 2
     assert instructions("ENTRYPOINT") == []
     after_user = DOCKERFILE.split("USER erp")[1]
