@@ -93,8 +93,8 @@ def words_of(alert: Alert) -> Words:
     code = str(alert.params.get("code", ""))
     if code:
         told = diagnosis.explain(code, host=str(alert.params.get("host", "")))
-        title = f"{alert.get_kind_display()}: {told.title.removesuffix('.')}"
-        return Words(title, f"{told.cause} {_calm(alert)}", told.remedy)
+        what = f"{alert.get_kind_display()}: {told.title.removesuffix('.')}"
+        return Words(what, f"{told.cause} {_calm(alert)}", told.remedy)
     is_unwatched = alert.params.get("reason") == "unwatched"
     title, cause, remedy = _UNWATCHED if is_unwatched else _TEXTS[alert.kind]
     return Words(_counted(str(title), alert), str(cause), str(remedy))
