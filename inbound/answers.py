@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.utils import timezone
 
@@ -60,17 +61,26 @@ class Answer:
 
 class History:
     """Answers of the account that still count against the limits; decisions of this batch are added as they
-    fall.
+    fall. Read when a message comes as far as the limits: most of an old mailbox does not.
     """
 
     def __init__(self, visit: Visit, keys: Iterable[str], now: datetime) -> None:
         self.now = now
-        sent = AutoReply.objects.filter(account=visit.account, is_sent=True)
-        counted = sent.filter(sender__in=set(keys), decided_at__gt=now - _LOOK_BACK)
-        self._by_sender: dict[str, list[datetime]] = {}
+        self._keys = set(keys)
+        self._sent = AutoReply.objects.filter(account=visit.account, is_sent=True)
+
+    @cached_property
+    def _by_sender(self) -> dict[str, list[datetime]]:
+        found: dict[str, list[datetime]] = {}
+        counted = self._sent.filter(sender__in=self._keys, decided_at__gt=self.now - _LOOK_BACK)
         for sender, at in counted.values_list("sender", "decided_at"):
-            self._by_sender.setdefault(sender, []).append(at)
-        self.this_hour = sent.filter(decided_at__gt=now - timedelta(hours=1)).count()
+            found.setdefault(sender, []).append(at)
+        return found
+
+    @cached_property
+    def this_hour(self) -> int:
+        """Answers to anybody."""
+        return self._sent.filter(decided_at__gt=self.now - timedelta(hours=1)).count()
 
     def of(self, key: str) -> list[datetime]:
         """When that sender was answered."""
@@ -125,24 +135,29 @@ def _key(mail: IncomingMail) -> str:
 
 def _decide_one(visit: Visit, rules: Rules, history: History, verdict: Verdict, mail: IncomingMail) -> Answer:
     key = _key(mail)
-    reason = autoresponder.suppression_reason(_facts(visit, history, mail, key), rules)
+    facts = _facts(visit, mail, key, history.now)
+    reason = autoresponder.suppression_reason(facts, rules)
+    if reason is None:
+        counted = replace(facts, answered_at=history.of(key), answers_this_hour=history.this_hour)
+        reason = autoresponder.suppression_reason(counted, rules)
     if reason is None:
         history.add(key)
     return Answer(verdict, mail, key, reason or SENT, history.now)
 
 
-def _facts(visit: Visit, history: History, mail: IncomingMail, key: str) -> Facts:
+def _facts(visit: Visit, mail: IncomingMail, key: str, now: datetime) -> Facts:
+    """What is known without counting; counting can only forbid more."""
     from_form = is_from_contact_form(mail.parsed, visit.options.contact_form_senders)
     return Facts(
         received_at=mail.received_at,
-        now=history.now,
+        now=now,
         sender=key,
         header_reason=autoresponder.header_reason(mail.parsed, from_contact_form=from_form),
         is_bounce=mail.is_bounce,
         is_own=autoresponder.is_own_address(key, visit.own_keys),
         failed_authentication=Mark.AUTHENTICATION_FAILED in mail.marks,
-        answered_at=history.of(key),
-        answers_this_hour=history.this_hour,
+        answered_at=(),
+        answers_this_hour=0,
     )
 
 

@@ -4,7 +4,6 @@ them.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from archive.models import RawMail
@@ -23,7 +22,7 @@ def store(visit: Visit, mails: Sequence[FetchedMail]) -> None:
     with visit.fenced():
         raws = store_raw(mail.content for mail in mails)
         for mail in mails:
-            mail.row.raw = raws[hashlib.sha256(mail.content).digest()]
+            mail.row.raw_id = raws[mail.content].pk  # not the row, which would hold the bytes on
             mail.row.state = State.STORED
         update_rows([mail.row for mail in mails], ["raw", "state"])
         failpoints.reached("in_store")

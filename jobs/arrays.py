@@ -26,10 +26,12 @@ def execute_with_arrays(
     cursor = psycopg.Cursor(database.connection)
     make = database.make_debug_cursor if database.queries_logged else database.make_cursor
     with make(cursor) as wrapped:  # type: ignore[arg-type]  # the stubs know wrapped cursors only
-        wrapped.execute(statement, [[_plain(value) for value in column] for column in columns])
+        wrapped.execute(statement, [_plain(column) for column in columns])
         return wrapped.fetchall() if cursor.description else []
 
 
-def _plain(value: Any) -> Any:
+def _plain(column: list[Any]) -> list[Any]:
     """An array holds one type: members of TextChoices and marked-up strings are strings."""
-    return str.__str__(value) if isinstance(value, str) else value
+    if not any(kind is not str and issubclass(kind, str) for kind in set(map(type, column))):
+        return column
+    return [str.__str__(value) if isinstance(value, str) else value for value in column]

@@ -10,6 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
 
 from jobs.arrays import execute_with_arrays, unnested
+from jobs.columns import read_column
 
 
 def update_rows(rows: Sequence[Model], fields: Collection[str]) -> None:
@@ -24,7 +25,7 @@ def update_rows(rows: Sequence[Model], fields: Collection[str]) -> None:
     fields_set = [field for name in fields if isinstance(field := meta.get_field(name), Field)]
     columns = [meta.pk, *fields_set]
     database = connections[DEFAULT_DB_ALIAS]  # looked up once: the usual proxy would do so for every value
-    values = [[_value(row, field, database) for row in rows] for field in columns]
+    values = [read_column(rows, field, database) for field in columns]
     if database.vendor == "postgresql":
         source = f"SELECT * FROM {unnested(columns, database)}"  # noqa: S608  # types from the model
         execute_with_arrays(database, _statement(meta.db_table, columns, source, database), values)
@@ -45,7 +46,3 @@ def _statement(
         f"WITH v ({', '.join([key, *names])}) AS ({source}) "  # noqa: S608  # names from the model
         f"UPDATE {quote(table)} SET {changes} FROM v WHERE {quote(table)}.{key} = v.{key}"
     )
-
-
-def _value(row: Model, field: Field[Any, Any], database: BaseDatabaseWrapper) -> Any:
-    return field.get_db_prep_save(getattr(row, str(field.attname)), database)

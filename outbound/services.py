@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -98,7 +97,7 @@ def _row(
         envelope_sender=mail.envelope_sender,
         subject=mail.subject[:998],
         message_id=mail.message_id,
-        raw=raws[hashlib.sha256(mail.raw).digest()],
+        raw=raws[mail.raw],
         next_attempt_at=due,
         give_up_at=give_up_at(due, mail.purpose),
         copy_state=OutgoingMessage.CopyState.PENDING if mail.copies_sent else OutgoingMessage.CopyState.NONE,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
 from django.utils import timezone
 
 from tickets.models import NumberSequence
@@ -28,10 +27,12 @@ def reserve(count: int, day: date) -> list[str]:
 
 
 def _advance(count: int, day: date) -> int:
-    """Move the day's sequence on and return its new end; the UPDATE holds the row until the commit."""
-    with transaction.atomic(durable=True):
-        sequence = NumberSequence.objects.filter(day=day)
-        if not sequence.update(last=F("last") + count):
-            NumberSequence.objects.bulk_create([NumberSequence(day=day)], ignore_conflicts=True)
-            sequence.update(last=F("last") + count)
-        return sequence.values_list("last", flat=True).get()
+    """Move the day's sequence on and return its new end; the row is held until the commit."""
+    table = connection.ops.quote_name(NumberSequence._meta.db_table)  # noqa: SLF001  # documented as public
+    with transaction.atomic(durable=True), connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} (day, last) VALUES (%s, %s) ON CONFLICT (day) "  # noqa: S608  # from the model
+            f"DO UPDATE SET last = {table}.last + excluded.last RETURNING last",
+            [connection.ops.adapt_datefield_value(day), count],
+        )
+        return int(cursor.fetchone()[0])

@@ -6,7 +6,8 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from jobs import inserting
-from jobs.inserting import insert_rows
+from jobs.bulk import update_rows
+from jobs.inserting import insert_missing, insert_rows
 from jobs.models import Heartbeat
 from tickets.models import Queue, Ticket, TicketEvent
 
@@ -58,3 +59,29 @@ def test_nothing_to_insert_is_no_statement(db, django_assert_num_queries):
     with django_assert_num_queries(0):
         insert_rows([])
     assert not Heartbeat.objects.exists()
+
+
+def test_rows_that_are_there_already_are_found_instead(db, django_assert_num_queries):
+    first, second = Queue(name="Service"), Queue(name="Vertrieb")
+    with django_assert_num_queries(1):
+        insert_missing([first, second], unique="name")
+    again, third = Queue(name="Service"), Queue(name="Einkauf")
+    with django_assert_num_queries(2):
+        insert_missing([again, third], unique="name")
+    assert again.pk == first.pk != third.pk
+    assert dict(Queue.objects.values_list("name", "pk")) == {
+        row.name: row.pk for row in (first, second, third)
+    }
+
+
+def test_values_that_need_it_are_prepared_as_django_does(ticket):
+    at = ticket.created_at
+    plain = TicketEvent(ticket=ticket, at=at, code="plain", data={})
+    odd = TicketEvent(ticket=ticket, at=at, code=Ticket.State.CLOSED, data=[None])
+    insert_rows([plain, odd])
+    odd.ticket_id = str(ticket.pk)
+    update_rows([plain, odd], ["code", "ticket", "data"])
+    assert list(TicketEvent.objects.order_by("pk").values_list("code", "ticket_id", "data")) == [
+        ("plain", ticket.pk, {}),
+        ("closed", ticket.pk, [None]),
+    ]
