@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from django.db.models import F
 from django.utils import timezone
 
 from inbound.exclusion import first_state
@@ -31,7 +32,8 @@ def look(visit: Visit, session: ImapSession, mailbox: Mailbox) -> list[int]:
     Leaves ``session`` with the folder examined. Raises MailError and LeaseLost.
     """
     status = session.examine(mailbox.name)
-    if mailbox.uid_validity != status.uid_validity:
+    # UIDNEXT never falls (RFC 3501 §2.3.1.1): a server restored from a backup gives known UIDs to other mail.
+    if mailbox.uid_validity != status.uid_validity or status.uid_next < mailbox.next_uid:
         restart(visit, mailbox, status.uid_validity)
     if is_unchanged(mailbox, status):
         found: list[int] = []
@@ -47,7 +49,7 @@ def is_unchanged(mailbox: Mailbox, status: FolderStatus) -> bool:
     """Whether the server's numbers say that nothing came and nothing went since the last poll."""
     return (
         mailbox.uid_validity == status.uid_validity
-        and mailbox.next_uid >= status.uid_next
+        and mailbox.next_uid == status.uid_next
         and mailbox.server_messages == status.messages
         and not mailbox.undiscovered
     )
@@ -65,6 +67,9 @@ def restart(visit: Visit, mailbox: Mailbox, uid_validity: int) -> None:
             state=State.VANISHED, reason=Reason.UIDVALIDITY, server_copy=ServerCopy.GONE
         )
         old.update(server_copy=ServerCopy.GONE)
+        # The number may be one that was in use before: its UIDs name other mail now.
+        again = IncomingMessage.objects.filter(mailbox=mailbox, uid_validity=uid_validity)
+        again.update(uid_validity=-F("pk"))
         mailbox.uid_validity, mailbox.next_uid = uid_validity, 1
         mailbox.server_messages = mailbox.undiscovered = 0
         mailbox.save()

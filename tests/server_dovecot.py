@@ -237,8 +237,10 @@ class Dovecot:
                 found[int(match.group(1))] = frozenset(n.decode() for n in names) - {"\\Recent"}
         return found
 
-    def reset_uid_validity(self, user: MailUser, folder: str = "INBOX") -> None:
-        """Renumber ``folder``: another UIDVALIDITY, UIDs from 1 again, as after a server's restore."""
+    def reset_uid_validity(self, user: MailUser, folder: str = "INBOX", uid_validity: int = 0) -> None:
+        """Renumber ``folder``: UIDs from 1 again, under another UIDVALIDITY or, as after a server's restore,
+        under the one given.
+        """
         maildir = self.maildir(user, folder)
         for path in [*maildir.glob("dovecot.index*"), maildir / "dovecot-uidlist"]:
             path.unlink(missing_ok=True)
@@ -246,7 +248,8 @@ class Dovecot:
         for path in [*maildir.glob("dovecot-uidvalidity*")]:
             path.unlink(missing_ok=True)
         uid_list = maildir / "dovecot-uidlist"
-        uid_list.write_text(f"3 V{int(time.time()) + 100_000 + self._users} N1 G{os.urandom(16).hex()}\n")
+        uid_validity = uid_validity or int(time.time()) + 100_000 + self._users
+        uid_list.write_text(f"3 V{uid_validity} N1 G{os.urandom(16).hex()}\n")
         if os.geteuid() == 0:
             os.chown(uid_list, 65534, 65534)
 

@@ -1,20 +1,14 @@
-"""Faults on the way in: connections cut, folders renumbered, processes killed, databases gone (R1 to R19)."""
+"""Faults on the way in: rivals, connections cut, folders renumbered, mail that vanishes (R9 to R19)."""
 
 import itertools
-import os
-import signal
-import subprocess
-import sys
 import threading
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from django.db import OperationalError, connection, connections
+from django.db import connections
 
 from archive.models import RawMail
 from inbound import discovery, fetching, pipeline, polling
-from inbound.faults import is_transient
 from inbound.models import IncomingMessage, Mailbox
 from inbound.visit import Visit
 from jobs import leases
@@ -22,167 +16,6 @@ from mailaccounts.models import AccountHealth
 from tests.inbound.conftest import State, mail
 from tests.server_proxy import Cut
 from tickets.models import Ticket, TicketMessage
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def _run_poll(failpoint: str = "", **further: str) -> subprocess.CompletedProcess:
-    environment = (
-        os.environ
-        | further
-        | {
-            "DJANGO_SETTINGS_MODULE": "tests.settings",
-            "FAILPOINT": failpoint,
-            "POLL_DATABASE": str(connection.settings_dict["NAME"]),
-        }
-    )
-    return subprocess.run(
-        [sys.executable, "-m", "tests.inbound.poll_process"],
-        cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False, text=True,
-    )  # fmt: skip
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("failpoint", ["before_commit", "after_commit"])
-def test_r1_r2_kill_9_around_the_commit_imports_once(make_station, failpoint):
-    """R1: before the commit the next poll imports once. R2: after it nothing is imported again."""
-    station = make_station()
-    station.deliver(mail("Eins"), mail("Zwei"))
-    killed = _run_poll(failpoint)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    before = Ticket.objects.count()
-    assert before == (0 if failpoint == "before_commit" else 2)
-    leases.revoke([station.account.lease_name])  # as its expiry would
-    station.poll()
-    assert Ticket.objects.count() == TicketMessage.objects.count() == 2
-    assert station.states() == [State.IMPORTED, State.IMPORTED]
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("failpoint", ["after_commit", "before_delete", "after_delete"])
-def test_r2_r3_kill_9_before_the_deletion_is_finished_later(make_station, failpoint):
-    station = make_station()
-    station.change(deletes_on_server=True, delete_imported_after="2020-01-01T00:00:00Z")
-    station.deliver(mail("Eins"), mail("Zwei"))
-    assert _run_poll(failpoint).returncode == -signal.SIGKILL
-    leases.revoke([station.account.lease_name])
-    station.poll()
-    assert Ticket.objects.count() == 2
-    assert station.server.flags(station.user) == {}
-    assert set(station.rows().values_list("server_copy", flat=True)) == {"deleted"}
-
-
-@pytest.mark.django_db(transaction=True)
-def test_poll_once_runs_as_a_process(make_station):
-    station = make_station()
-    station.deliver(mail("Eins"))
-    done = _run_poll()
-    assert done.returncode == 0, done.stderr
-    line = "new 1, imported 1, duplicate 0, excluded 0, bounce 0, quarantined 0, deleted 0, "
-    assert done.stdout.startswith(f"Info: {line}")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_r5_a_database_connection_lost_in_the_transaction_loses_and_doubles_nothing(
-    make_station, monkeypatch
-):
-    """The import transaction breaks off; nothing is quarantined, and the next poll imports once."""
-    station = make_station()
-    station.deliver(mail("Eins"), mail("Zwei"))
-    real = pipeline.import_batch
-
-    def import_then_break(plan):
-        messages = real(plan)
-        _break_connection()
-        return messages
-
-    monkeypatch.setattr(pipeline, "import_batch", import_then_break)
-    with pytest.raises(OperationalError):
-        station.poll_unchecked()
-    connections.close_all()
-    monkeypatch.setattr(pipeline, "import_batch", real)
-    assert Ticket.objects.count() == 0
-    assert station.states() == [State.STORED, State.STORED]
-    leases.revoke([station.account.lease_name])
-    station.poll()
-    assert Ticket.objects.count() == 2
-
-
-@pytest.mark.django_db(transaction=True)
-def test_r5_a_commit_whose_reply_is_lost_is_found_done(make_station, monkeypatch):
-    station = make_station()
-    station.deliver(mail("Eins"), mail("Zwei"))
-
-    def lose_the_reply(name):
-        if name == "after_commit":
-            raise OperationalError("server closed the connection unexpectedly")
-
-    monkeypatch.setattr(pipeline.failpoints, "reached", lose_the_reply)
-    with pytest.raises(OperationalError):
-        station.poll_unchecked()
-    monkeypatch.undo()
-    leases.revoke([station.account.lease_name])
-    station.poll()
-    assert Ticket.objects.count() == 2
-    assert station.states() == [State.IMPORTED, State.IMPORTED]
-
-
-def _break_connection() -> None:
-    """What a stopped server looks like from here: on PostgreSQL for real, on SQLite as it reports it."""
-    if connection.vendor != "postgresql":
-        raise OperationalError("disk I/O error")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        pid = cursor.fetchone()[0]
-    killer = connections.create_connection("default")
-    with killer.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
-    killer.close()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
-
-
-def test_r5_faults_of_the_moment_are_told_from_faults_of_the_data():
-    class Reported(Exception):
-        def __init__(self, sqlstate):
-            self.sqlstate = sqlstate
-
-    def error(sqlstate):
-        raised = OperationalError("x")
-        raised.__cause__ = Reported(sqlstate)
-        return raised
-
-    assert all(is_transient(error(state)) for state in ("08006", "40001", "40P01", "53100", "57P01"))
-    assert not any(is_transient(error(state)) for state in ("22021", "23505", "22001"))
-    assert is_transient(OperationalError("database is locked"))
-    assert not is_transient(ValueError("x"))
-
-
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("memory", [48, 80])
-def test_r8_a_mail_for_which_memory_runs_out_waits_for_the_next_poll(make_station, memory):
-    """48 MB do not suffice to fetch and store it, 80 MB (on SQLite) not to read it."""
-    station = make_station()
-    station.deliver(
-        mail("Klein"), mail("Groß", body="Eine Zeile von sechzig Zeichen, viele Male.\r\n" * 550_000)
-    )
-    starved = _run_poll(POLL_MEMORY=str(memory * 1024 * 1024))
-    assert "MemoryError" in starved.stderr or memory > 48
-    assert State.QUARANTINED not in station.states()
-    leases.revoke([station.account.lease_name])  # given back already, unless memory ran out there, too
-    station.poll()
-    assert sorted(Ticket.objects.values_list("subject", flat=True)) == ["Groß", "Klein"]
-
-
-def test_r8_want_of_memory_is_no_fault_of_the_mail(station, monkeypatch):
-    def no_memory(_verdicts):
-        raise MemoryError
-
-    station.deliver(mail("Eins"), mail("Zwei"))
-    monkeypatch.setattr(pipeline, "plan_batch", no_memory)
-    with pytest.raises(MemoryError):
-        station.poll_unchecked()
-    assert station.states() == [State.STORED, State.STORED]
 
 
 def test_r9_a_second_poll_of_the_same_account_comes_back_at_once(station):
@@ -271,6 +104,40 @@ def test_r13_reused_uids_are_new_mail(station):
     station.deliver(mail("Neu unter alter UID"))
     report = station.poll()
     assert (report.imported, report.duplicate) == (1, 0)
+    assert Ticket.objects.count() == 2
+
+
+def _known_uid_validity(station):
+    return Mailbox.objects.get(account=station.account).uid_validity
+
+
+def _empty(station):
+    with station.server.rival(station.user) as client:
+        client.store("1:*", "+FLAGS", r"(\Deleted)")
+        client.expunge()
+
+
+def test_r13_uids_given_anew_after_a_servers_restore_are_new_mail(station):
+    """The backup knew fewer UIDs: UIDVALIDITY stays, UIDNEXT falls, and a known UID names other mail."""
+    station.deliver(mail("Alt"), mail("Nach der Sicherung"))
+    station.poll()
+    _empty(station)
+    station.server.reset_uid_validity(station.user, uid_validity=_known_uid_validity(station))
+    station.deliver(mail("Neu unter alter UID"))
+    assert station.poll().imported == 1
+    assert Ticket.objects.count() == 3
+
+
+def test_r13_under_a_uidvalidity_that_was_in_use_before_uids_are_new_mail(station):
+    station.deliver(mail("Alt"))
+    station.poll()
+    before = _known_uid_validity(station)
+    _empty(station)
+    station.server.reset_uid_validity(station.user)
+    station.poll()
+    station.server.reset_uid_validity(station.user, uid_validity=before)
+    station.deliver(mail("Neu unter alter UID"))
+    assert station.poll().imported == 1
     assert Ticket.objects.count() == 2
 
 
