@@ -60,7 +60,7 @@ def process(visit: Visit, mails: Sequence[FetchedMail]) -> None:
 def _process(visit: Visit, mails: Sequence[FetchedMail]) -> None:
     verdicts = judge(visit, mails)
     for_tickets = [verdict for verdict in verdicts if verdict.mail]
-    plan = plan_batch([verdict.mail for verdict in for_tickets if verdict.mail], own=visit.all_own)
+    plan = plan_batch([verdict.mail for verdict in for_tickets if verdict.mail])
     decided = answers.decide(visit, list(zip(for_tickets, plan.mails, strict=True)))
     failpoints.reached("before_commit")
     with visit.fenced():

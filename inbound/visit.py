@@ -46,8 +46,8 @@ _REPORTED = frozenset({State.IMPORTED, State.DUPLICATE, State.EXCLUDED, State.BO
 class Visit:
     """What every stage of a poll needs; the settings are those at its start, and saving them ends it (R39).
 
-    ``own`` are the account's own addresses, normalised; ``all_own`` those of all accounts, and ``own_keys``
-    the same as senders are counted.
+    ``own`` are the account's own addresses, normalised; ``own_keys`` those of all accounts as senders are
+    counted.
     """
 
     account: MailAccount
@@ -56,7 +56,6 @@ class Visit:
     lease: HeldLease
     ends_at: float | None
     own: frozenset[str]
-    all_own: frozenset[str]
     own_keys: frozenset[str]
     counts: Counts = field(default_factory=Counts)
     has_more: bool = False
@@ -70,7 +69,6 @@ class Visit:
         """Read the settings under ``lease``; the poll ends by itself after ``seconds`` (None: when all is
         done).
         """
-        all_own = all_own_addresses()
         return cls(
             account=account,
             options=TicketOptions.objects.filter(account=account).first() or TicketOptions(account=account),
@@ -78,8 +76,7 @@ class Visit:
             lease=lease,
             ends_at=None if seconds is None else time.monotonic() + seconds,
             own=frozenset(map(normalise, own_addresses(account))),
-            all_own=all_own,
-            own_keys=frozenset(map(sender_key, all_own)),
+            own_keys=frozenset(map(sender_key, all_own_addresses())),
         )
 
     @contextmanager

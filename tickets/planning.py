@@ -99,13 +99,12 @@ class _Context:
     now: datetime
 
 
-def plan_batch(mails: Sequence[IncomingMail], *, own: frozenset[str] | None = None) -> BatchPlan:
+def plan_batch(mails: Sequence[IncomingMail]) -> BatchPlan:
     """Decide where each mail belongs (product §10) and prepare its rows. Call outside a transaction.
 
-    ``own`` are the addresses of all accounts where the caller has read them already. A mail may join a ticket
-    that an earlier one of the same batch begins. Takes a constant number of queries.
+    A mail may join a ticket that an earlier one of the same batch begins. Takes a constant number of queries.
     """
-    context = _read_context(mails, all_own_addresses() if own is None else own)
+    context = _read_context(mails)
     planned = [_plan(mail, context) for mail in mails]
     plan = BatchPlan(planned, context.now)
     _number([entry for entry in plan.entries if entry.new_ticket])
@@ -119,11 +118,11 @@ def _number(beginning: Sequence[Entry]) -> None:
             entry.new_ticket.number = number
 
 
-def _read_context(mails: Sequence[IncomingMail], own: frozenset[str]) -> _Context:
+def _read_context(mails: Sequence[IncomingMail]) -> _Context:
     needs_queue = any(mail.options.default_queue_id is None for mail in mails)
     return _Context(
         known=read_known(mails),
-        own=own,
+        own=all_own_addresses(),
         customers=match_customers(mail.sender.address for mail in mails if mail.sender),
         fallback_queue=fallback_queue_id() if needs_queue else 0,
         now=timezone.now(),
