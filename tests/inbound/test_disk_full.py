@@ -14,7 +14,7 @@ from django.utils import timezone
 from inbound import pipeline
 from inbound.models import IncomingMessage
 from tests.inbound.conftest import State, mail
-from tests.inbound.test_faults import _run_poll
+from tests.inbound.poll_process import run_poll
 from tickets.models import Ticket, TicketMessage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
@@ -99,7 +99,7 @@ def test_r36_no_room_for_the_tickets_keeps_the_bytes_and_makes_no_half_ticket(de
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL writes in processes of its own")
 def test_r36_no_room_for_the_journal_ends_the_poll_and_nothing_else(deleting):
     """The operating system itself refuses to let a file grow."""
-    starved = _run_poll(POLL_FILE_SIZE="300000")
+    starved = run_poll(file_size=300_000)
     assert starved.returncode == 1, starved.stderr
     assert "OperationalError" in starved.stderr
     _check_untouched(deleting)
