@@ -454,6 +454,10 @@ def test_w16_t9_the_dialogue_is_recorded_only_while_debugging_and_without_secret
     assert "EHLO" not in second
     for secret in ("Geheim-4711", "R2VoZWltLTQ3MTE", "AHVzZXIAR2VoZWlt", "Motorschutz"):
         assert secret not in first + second
+    account.smtp.__class__.objects.update(debug_until=timezone.now() - timedelta(seconds=1))
+    queue()
+    assert deliver(account.pk).sent == 1
+    assert DeliveryAttempt.objects.latest("pk").transcript == ""
 
 
 # -- null sender
@@ -530,6 +534,7 @@ def test_a_mail_cancelled_while_it_is_claimed_is_not_sent(account, smtp_sink, mo
     other.refresh_from_db()
     assert (row.state, other.state, report.sent) == (State.CANCELLED, State.SENT, 1)
     assert len(smtp_sink.transactions) == 1
+    assert smtp_sink.connections == 1  # one that began the cancelled mail would have been cut off
 
 
 def test_what_becomes_of_a_mail_is_recorded_by_who_claimed_it_last(account):
