@@ -16,7 +16,7 @@ from django.utils import timezone
 from inbound import discovery
 from inbound.models import IncomingMessage, Mailbox
 from inbound.polling import DEFAULT_FOLDER
-from jobs import leases
+from jobs import draining, leases
 from mailaccounts import health
 from mailaccounts.connections import ImapAccess, imap_access
 from mailaccounts.models import AccountHealth, MailAccount
@@ -67,8 +67,9 @@ def check_due(
     ends_at = time.monotonic() + SLICE_SECONDS
     looks_at, more_are_due, looked = 0.0, True, 0
     asked: dict[Future[bool | MailError], Look] = {}
-    with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="check") as pool:
-        while True:
+    pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="check")
+    try:
+        while not draining.has_begun():
             now, room = time.monotonic(), THREADS - len(asked)
             is_time = now >= looks_at or (more_are_due and room >= THREADS // 2)
             if now < ends_at and room and is_time:
@@ -82,8 +83,12 @@ def check_due(
                     else:
                         asked[pool.submit(_ask, look)] = look
             if not asked and (not more_are_due or now >= ends_at):
-                return looked
+                break
             _settle_all([(asked.pop(one), one.result()) for one in _answered(asked)], on_news)
+    finally:
+        # A worker that is to stop waits for no server (R42): who has not answered is asked again by another.
+        pool.shutdown(wait=not draining.has_begun(), cancel_futures=True)
+    return looked
 
 
 def check_failing(on_news: Callable[[int], None], *, on_backlog: Callable[[int], None] | None = None) -> int:

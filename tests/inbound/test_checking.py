@@ -13,7 +13,7 @@ from django.utils import timezone
 from config.celery import app as celery
 from inbound import checking, polling, tasks
 from inbound.models import Mailbox
-from jobs import leases
+from jobs import draining, leases
 from mailaccounts import health
 from mailaccounts.models import AccountHealth
 from mailkit.errors import ConnectionTimeout
@@ -158,6 +158,20 @@ def test_r12_accounts_that_become_due_are_taken_while_a_silent_server_is_waited_
             next_poll_at=timezone.now() + timedelta(seconds=2)
         )
         assert _check() == [busy.account.pk]
+
+
+def test_r42_a_worker_that_is_to_stop_waits_for_no_server(make_station, settings, monkeypatch):
+    is_to_stop = threading.Event()
+    monkeypatch.setattr(draining, "has_begun", is_to_stop.is_set)
+    settings.MAIL_TIMEOUT_SECONDS = 10
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        station = make_station(port=silent.getsockname()[1])
+        Mailbox.objects.create(account=station.account, name="INBOX", seen_at=timezone.now())
+        _due(station)
+        threading.Timer(0.5, is_to_stop.set).start()
+        began = time.monotonic()
+        assert checking.check_due(lambda _id: None) == 1
+        assert time.monotonic() - began < 8
 
 
 def test_a_check_goes_on_with_what_its_threads_could_not_take_at_once(make_station, monkeypatch):
