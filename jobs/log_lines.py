@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
+import threading
 from collections.abc import Collection
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 from jobs import log_context
+
+logger = logging.getLogger(__name__)
 
 FORMATS = ("json", "text")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -57,6 +62,19 @@ def configuration(*, level: str, form: str, secrets: Collection[str] = ()) -> di
         "root": {"handlers": ["console"], "level": level if level in LEVELS else "INFO"},
         "loggers": {name: {"level": quiet} for name, quiet in _LEVELS.items()},
     }
+
+
+def tell_uncaught() -> None:
+    """Log what nobody catches, in whatever thread: Python would print the values that exceptions carry."""
+
+    def tell(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None or issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error or kind(), trace)
+        else:
+            logger.critical("Nobody caught an exception", exc_info=(kind, error, trace))
+
+    sys.excepthook = tell
+    threading.excepthook = lambda args: tell(args.exc_type, args.exc_value, args.exc_traceback)
 
 
 class JsonFormatter(logging.Formatter):

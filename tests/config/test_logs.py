@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 import uuid
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -18,6 +23,7 @@ from mailkit.errors import ConnectionLost
 from mailkit.tracebacks import describe, format_traceback
 from tests.fixtures_log import Log
 
+ROOT = Path(__file__).resolve().parents[2]
 CANARY = "Kanarienvogel-4711"
 
 
@@ -155,6 +161,29 @@ def test_t9_an_exception_as_an_argument_loses_its_values_too(log):
         "ValueError failed",
         "ValueError",
     ]
+
+
+UNCAUGHT = """
+import threading, django
+django.setup()
+def fail():
+    raise ValueError("{canary}")
+{call}
+"""
+
+
+@pytest.mark.parametrize(
+    "call", ["fail()", "thread = threading.Thread(target=fail); thread.start(); thread.join()"]
+)
+def test_t9_what_nobody_catches_is_a_line_like_any_other(call):
+    done = subprocess.run(
+        [sys.executable, "-c", UNCAUGHT.format(canary=CANARY, call=call)],
+        cwd=ROOT, env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    [line] = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (line["level"], line["message"]) == ("CRITICAL", "Nobody caught an exception")
+    assert line["exception"].endswith("in fail\nValueError")
 
 
 # --- requests ------------------------------------------------------------------------------------------

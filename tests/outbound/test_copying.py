@@ -238,3 +238,14 @@ def test_mail_that_was_never_sent_has_no_copy_to_ask_for(account, agent):
     row = services.queue_message(draft=draft(), by=None)
     with pytest.raises(NotPossible):
         services.copy_again(message=row, by=agent)
+
+
+def test_r42_a_worker_that_is_to_stop_ends_after_the_copy_in_hand(account, dovecot, mailbox, monkeypatch):
+    for _ in range(3):
+        send(account)
+    told = iter([False, False, True])  # before the batch, before its first copy, then
+    monkeypatch.setattr(copying.draining, "has_begun", lambda: next(told, True))
+    report = copy_due(account.pk)
+    assert (report.copied, report.has_more, report.error) == (1, True, "")
+    monkeypatch.undo()
+    assert copy_due(account.pk).copied == 2
