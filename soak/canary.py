@@ -16,12 +16,12 @@ from soak.services import CANARY
 
 def leaks(log: Path, broker_url: str, *, with_database: bool) -> Iterator[str]:
     """Where it was found. ``with_database`` takes a second: the whole of it is dumped."""
-    if log.exists() and _holds(log.read_bytes()):
+    if log.exists() and holds(log.read_bytes()):
         yield f"the password is in {log}"
     broker = Redis.from_url(broker_url)
-    if any(_holds(broker.dump(key) or b"") for key in broker.scan_iter()):
+    if any(holds(broker.dump(key) or b"") for key in broker.scan_iter()):
         yield "the password is in Redis"
-    if with_database and connection.vendor == "postgresql" and _holds(_dump()):
+    if with_database and connection.vendor == "postgresql" and holds(_dump()):
         yield "the password is in the database"
 
 
@@ -32,7 +32,8 @@ def _dump() -> bytes:
     return subprocess.run(command, capture_output=True, check=True).stdout
 
 
-def _holds(data: bytes) -> bool:
+def holds(data: bytes) -> bool:
+    """Whether the password is in there, plain, in hexadecimal or in base64."""
     return any(form in data for form in _FORMS)
 
 

@@ -135,6 +135,7 @@ def bytes_rot(scene: Scene) -> None:
         if bytes(raw.sha256) not in {copy.digest for copy in scene.mailbox.read()}:
             scene.findings.append(f"raw mail {raw.pk} was damaged, and its copy on the server deleted")
         RawMail.objects.filter(pk=raw.pk).update(content=raw.content)
+        scene.end(scene.worker())  # without news no check would wake a poll to make up for it
 
 
 def database_connections_cut(scene: Scene) -> None:
@@ -144,7 +145,7 @@ def database_connections_cut(scene: Scene) -> None:
     if worker := scene.stopped_worker():
         database.terminate_others()
         worker.resume()
-        scene.end(worker)
+        scene.end(worker, may_lose_database=True)
 
 
 def commit_reply_lost(scene: Scene) -> None:
@@ -155,7 +156,7 @@ def commit_reply_lost(scene: Scene) -> None:
     scene.note(f"reply to COMMIT {number}")
     with CuttingProxy(int(connection.settings_dict["PORT"])) as proxy:
         proxy.cut = Cut(pattern=rb"(?:COMMIT.*?){%d}" % number, from_server=False, times=1)
-        scene.end(scene.worker(database_port=proxy.port))
+        scene.end(scene.worker(database_port=proxy.port), may_lose_database=True)
 
 
 def database_stopped(scene: Scene) -> None:
@@ -167,7 +168,7 @@ def database_stopped(scene: Scene) -> None:
     connections.close_all()
     if worker:
         worker.resume()
-        scene.end(worker)
+        scene.end(worker, may_lose_database=True)
 
 
 def broker_flushed(scene: Scene) -> None:

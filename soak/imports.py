@@ -64,9 +64,10 @@ def _peace(scene: Scene) -> ImportOutcome:
 
 def begin(seed: int, chance: Random, services: Services, stack: ExitStack) -> Scene:
     """A new account with an empty mailbox; ``stack`` closes what it opens."""
-    server = services.bare_dovecot if chance.random() < 0.25 else services.dovecot
+    has_uidplus = chance.random() < 0.75
+    server = services.dovecot if has_uidplus else services.bare_dovecot
     folders = ["INBOX", "Anfragen", "Archiv 2026"][: chance.randint(1, 3)]
-    mailbox = Mailbox(server, folders)
+    mailbox = Mailbox(server, folders, has_uidplus=has_uidplus)
     proxy = stack.enter_context(CuttingProxy(server.port))
     account = add_account(
         f"soak{seed}",
@@ -101,6 +102,7 @@ def letters(chance: Random, writer: MailWriter, scene: Scene) -> list[Letter]:
     if scene.excludes_old:
         for letter in chance.sample(new, 2):
             letter.is_old = True
+            letter.flags |= {r"\Deleted"} if chance.random() < 0.3 else set()
     if (earlier := scene.mailbox.letters) and chance.random() < 0.4:
         new.append(Letter(chance.choice(earlier).content, chance.choice(scene.mailbox.folders)))
     return new

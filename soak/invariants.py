@@ -48,6 +48,11 @@ class Evidence:
         """Ledger rows that hold these bytes."""
         return [row for row in self.rows if row.raw_id and self.digests[row.raw_id] == digest]
 
+    @staticmethod
+    def was_renumbered(row: IncomingMessage) -> bool:
+        """Whether we had begun to delete it, perhaps, when its UID became void."""
+        return row.state == State.IMPORTED and row.server_copy == ServerCopy.GONE
+
     def deleted(self, digest: bytes) -> int:
         """How many copies of these bytes we say we have deleted."""
         return sum(row.server_copy == ServerCopy.DELETED for row in self.rows_of(digest))
@@ -131,8 +136,10 @@ def _server(evidence: Evidence, digest: bytes, letters: Sequence[Letter]) -> Imp
     if len(copies) != len(letters) - deleted:
         words = (f"{name}: {len(letters)} delivered, {deleted} deleted, {len(copies)} on the server",)
         return ImportOutcome(foreign=abs(len(letters) - deleted - len(copies)), findings=words)
-    wanted = Counter((letter.folder, letter.flags) for letter in letters)
-    changed = Counter((copy.folder, copy.flags) for copy in copies) - wanted
+    # Flagged by us and renumbered before the expunge: kept from then on, flag and all.
+    ours = {r"\Deleted"} if any(evidence.was_renumbered(row) for row in evidence.rows_of(digest)) else set()
+    wanted = Counter((letter.folder, letter.flags - ours) for letter in letters)
+    changed = Counter((copy.folder, copy.flags - ours) for copy in copies) - wanted
     return ImportOutcome(
         foreign=changed.total(),
         findings=tuple(f"{name}: {sorted(flags)} in {folder}" for folder, flags in changed),
@@ -141,12 +148,14 @@ def _server(evidence: Evidence, digest: bytes, letters: Sequence[Letter]) -> Imp
 
 def _unfinished(evidence: Evidence) -> Iterator[str]:
     deletes = TicketOptions.objects.get(account=evidence.account).deletes_on_server
+    marked = {copy.folder for copy in evidence.copies if r"\Deleted" in copy.flags}
+    hindered = set() if evidence.mailbox.has_uidplus else marked
     for row in evidence.rows:
         if row.state in IncomingMessage.UNFINISHED:
             yield f"row {row.pk} stays {row.state}"
-        hindered = row.mailbox.name in evidence.mailbox.has_foreign_deleted
         is_due = row.state == State.IMPORTED and row.server_copy in IncomingMessage.ON_SERVER
-        if deletes and is_due and row.uid_validity == row.mailbox.uid_validity and not hindered:
+        is_valid = row.uid_validity == row.mailbox.uid_validity
+        if deletes and is_due and is_valid and row.mailbox.name not in hindered:
             yield f"row {row.pk} is imported and stays {row.server_copy}"
         if row.server_copy == ServerCopy.DELETED and row.state != State.IMPORTED:
             yield f"row {row.pk} is {row.state} and was deleted on the server"

@@ -29,14 +29,15 @@ class Copy:
 
 
 class Mailbox:
-    """Everything the harness itself does with the mailbox; it never goes through the product."""
+    """Everything the harness itself does with the mailbox; it never goes through the product.
 
-    def __init__(self, server: Dovecot, folders: Sequence[str]) -> None:
-        self.server, self.folders = server, folders
+    ``has_uidplus``: whether the server offers to expunge by UID.
+    """
+
+    def __init__(self, server: Dovecot, folders: Sequence[str], *, has_uidplus: bool) -> None:
+        self.server, self.folders, self.has_uidplus = server, folders, has_uidplus
         self.user = server.new_user()
         self.letters: list[Letter] = []
-        # Folders where a colleague has marked mail as deleted without removing it.
-        self.has_foreign_deleted: set[str] = set()
         with server.rival(self.user) as client:
             for folder in folders:
                 client.create(_quoted(folder))
@@ -73,7 +74,10 @@ class Mailbox:
         ]
         if not single:
             return "a colleague finds nothing"
-        letter, action = chance.choice(single), chance.choice(("read", "flag", "mark", "move", "remove"))
+        letter, action = (
+            chance.choice(single),
+            chance.choice(("read", "flag", "mark", "mark", "move", "remove")),
+        )
         with self.server.rival(self.user, _quoted(folder)) as client:
             uid = next((one.uid for one in _copies(client, folder) if one.digest == letter.digest), None)
             if uid is None:
@@ -90,7 +94,6 @@ class Mailbox:
 
     def _mark(self, client: imaplib.IMAP4, uid: str, letter: Letter) -> None:
         self._flag(client, uid, letter, r"\Deleted")
-        self.has_foreign_deleted.add(letter.folder)
 
     def _move(self, client: imaplib.IMAP4, uid: str, letter: Letter) -> None:
         letter.folder = next((one for one in self.folders if one != letter.folder), letter.folder)

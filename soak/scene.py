@@ -16,10 +16,11 @@ from mailaccounts.models import AccountHealth, MailAccount
 from soak.broker import check_and_work_off
 from soak.mailbox import Mailbox
 from soak.services import Services
-from soak.worker import Circumstances, Worker
+from soak.worker import DATABASE_BROKE, Circumstances, Worker
 from tests.server_proxy import CuttingProxy
 from tickets.models import TicketOptions
 
+_MAX_WORDS: Final = 3_000  # the end of a log
 PLACES: Final = (
     "after_discovery", "before_fetch", "in_store", "after_store", "before_commit", "in_commit",
     "after_commit",
@@ -78,10 +79,13 @@ class Scene:
         self.note(f"never at {place}:{times}")
         return None
 
-    def end(self, worker: Worker) -> None:
+    def end(self, worker: Worker, *, may_lose_database: bool = False) -> None:
         """Wait for a worker's end, and record what went wrong in it."""
-        if words := worker.join():
-            self.findings.append(f"{words}, see {self.circumstances.log}")
+        words = worker.join()
+        if worker.code == DATABASE_BROKE and not may_lose_database:
+            words = "the database broke off"
+        if words:
+            self.findings.append(f"{words}:\n{self.circumstances.log.read_text()[-_MAX_WORDS:]}")
 
     def calm(self) -> None:
         """Take the fault away, and let time pass until leases have expired."""

@@ -1,0 +1,117 @@
+"""Sixty scenarios by fixed seeds, and that the checks after them find what they are there for."""
+
+from __future__ import annotations
+
+import random
+from contextlib import ExitStack
+
+import pytest
+from django.db import connection
+
+from inbound.models import AutoReply, IncomingMessage
+from soak import canary, imports, invariants
+from soak.mails import Letter, MailWriter
+from soak.services import CANARY
+from tickets.models import TicketMessage, TicketOptions
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SEEDS = range(60)
+ROUNDS = 2
+ON_SQLITE = 4
+State = IncomingMessage.State
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_r1_to_r17_i1_to_i3_hold_by_seed(services, original, seed):
+    if connection.vendor == "sqlite" and seed >= ON_SQLITE:
+        pytest.skip("a few scenarios will do: half of the faults are PostgreSQL's")
+    outcome = imports.run(seed, services, ROUNDS)
+    assert outcome.holds, "\n".join([*outcome.faults, *outcome.findings])
+    assert outcome.imported >= 8
+    assert len(outcome.faults) >= ROUNDS
+
+
+@pytest.fixture
+def scene(services, original):
+    """An account that has polled eight plain mails, without a fault."""
+    with ExitStack() as stack:
+        scene = imports.begin(0, random.Random(3), services, stack)
+        TicketOptions.objects.filter(account=scene.account).update(deletes_on_server=False)
+        writer = MailWriter(0, random.Random(3))
+        scene.mailbox.deliver([Letter(writer._plain()) for writer._count in range(8)])
+        scene.check()
+        yield scene
+
+
+def _lose_a_row(scene):
+    row = scene.account.incoming.last()
+    AutoReply.objects.filter(incoming=row).delete()
+    row.delete()
+    return {"lost": 1}
+
+
+def _import_twice(scene):
+    message = TicketMessage.objects.filter(ticket__account=scene.account, kind="incoming").first()
+    message.pk = None
+    message.save()
+    return {"duplicated": 1}
+
+
+def _remove_from_the_server(scene):
+    with scene.mailbox.server.rival(scene.mailbox.user) as client:
+        client.uid("STORE", "1", "+FLAGS", r"(\Deleted)")
+        client.expunge()
+    return {"foreign": 1}
+
+
+def _mark_as_read(scene):
+    with scene.mailbox.server.rival(scene.mailbox.user) as client:
+        client.uid("STORE", "1:2", "+FLAGS", r"(\Seen)")
+    return {"foreign": 2}
+
+
+def _leave_unfinished(scene):
+    scene.account.incoming.update(state=State.STORED)
+    return {}
+
+
+def _store_other_bytes(scene):
+    raw = scene.account.incoming.first().raw
+    raw.content = b"other"
+    raw.save()
+    return {"lost": 1}
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        _lose_a_row, _import_twice, _remove_from_the_server, _mark_as_read, _leave_unfinished,
+        _store_other_bytes,
+    ],
+)  # fmt: skip
+def test_what_does_not_hold_is_found(scene, harm):
+    before = invariants.check(scene.account, scene.mailbox)
+    assert before.holds, before.findings
+    counts = harm(scene)
+    outcome = invariants.check(scene.account, scene.mailbox)
+    assert outcome.findings
+    assert {name: getattr(outcome, name) for name in ("lost", "duplicated", "foreign")} == {
+        "lost": 0, "duplicated": 0, "foreign": 0
+    } | counts  # fmt: skip
+
+
+def test_i5_the_canary_is_found_in_logs_and_in_the_broker(services, tmp_path):
+    log = tmp_path / "log"
+    log.write_text("nothing")
+    assert list(canary.leaks(log, services.broker_url, with_database=False)) == []
+    log.write_text(f"a LOGIN info {CANARY}")
+    assert len(list(canary.leaks(log, services.broker_url, with_database=False))) == 1
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "\0user\0"])
+def test_i5_the_canary_is_recognised_in_base64(before):
+    import base64
+
+    assert canary.holds(base64.b64encode(f"{before}{CANARY}\0more".encode()))
+    assert not canary.holds(base64.b64encode(f"{before}something else".encode()))
