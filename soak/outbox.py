@@ -96,13 +96,9 @@ class Outbox:
 
     # -- workers
 
-    def start(self, *, stops_at: str = "", times: int = 1, database_port: int | None = None) -> Worker:
+    def start(self, **circumstances: Any) -> Worker:
         """Start a worker that finds what is due and delivers all of it. See :class:`Circumstances`."""
-        circumstances = Circumstances(
-            log=self.log, broker_url=self.services.broker_url, stops_at=stops_at, times=times,
-            database_port=database_port,
-        )  # fmt: skip
-        return Worker(_deliver, circumstances)
+        return Worker(_deliver, Circumstances(self.log, self.services.broker_url, **circumstances))
 
     def work(self, **circumstances: Any) -> None:
         """Let a worker do all it can. See :meth:`start`."""
@@ -146,10 +142,10 @@ class Outbox:
 
     # -- the wire
 
-    def cut(self, cut: Cut) -> bool:
+    def cut(self, cut: Cut, **circumstances: Any) -> bool:
         """Let a worker deliver until the proxy cuts its connection; tell whether it did."""
         self.proxy.cut = cut
-        self.work()
+        self.work(**circumstances)
         self.proxy.cut = None
         return not cut.times
 

@@ -29,6 +29,14 @@ def cut_before_dot(outbox: Outbox) -> None:
     outbox.cut(Cut(pattern=pattern, from_server=from_server, includes_match=passes, times=times))
 
 
+def fall_silent(outbox: Outbox) -> None:
+    """The server says nothing any more, and closes nothing (R12)."""
+    where = outbox.rng.choice(list(_BEFORE_DOT))
+    pattern, from_server = _BEFORE_DOT[where]
+    outbox.faults.append(f"silence at {where}")
+    outbox.cut(Cut(pattern=pattern, from_server=from_server, is_silent=True, times=1), timeout=1.0)
+
+
 def cut_in_body(outbox: Outbox) -> None:
     """The connection breaks inside DATA. What fits into a socket is all gone by then, the dot as well."""
     victim = outbox.one_waiting()

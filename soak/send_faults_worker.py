@@ -158,6 +158,17 @@ def end_database_sessions(outbox: Outbox) -> None:
     outbox.end(worker, may=_DATABASE_LOST)
 
 
+def crash_database(outbox: Outbox) -> None:
+    """The database server goes down without a word and comes back (R5)."""
+    seconds = _moment(outbox)
+    outbox.faults.append(f"database server crashed after {seconds:.3f} s")
+    worker = outbox.start()
+    time.sleep(seconds)
+    database.crash()
+    connection.close()
+    outbox.end(worker, may=_DATABASE_LOST)
+
+
 def flush_broker(outbox: Outbox) -> None:
     """The broker forgets everything, again and again; what is due is found all the same (R6)."""
     outbox.faults.append("broker flushed")

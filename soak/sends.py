@@ -29,16 +29,21 @@ Fault = Callable[[Outbox], None]
 ROUNDS: Final = 4
 _SHARE_OF_POSTFIX: Final = 0.4
 _MAILS_A_ROUND: Final = (3, 6)
-_EVERYWHERE: Final[tuple[Fault, ...]] = (
-    wire_faults.cut_before_dot, wire_faults.cut_in_body, wire_faults.cut_at_dot, wire_faults.lose_reply,
-    wire_faults.lose_server, worker_faults.kill_at_failpoint, worker_faults.kill_at_failpoint,
-    worker_faults.kill_any_time, worker_faults.kill_any_time, worker_faults.compete, worker_faults.oversleep,
-    worker_faults.change_settings, worker_faults.decide, worker_faults.flush_broker,
-)  # fmt: skip
-_BY_SCRIPT: Final[tuple[Fault, ...]] = (
-    wire_faults.refuse, wire_faults.refuse, wire_faults.hang_up, worker_faults.kill_before_reply,
-)  # fmt: skip
-_POSTGRESQL: Final[tuple[Fault, ...]] = (worker_faults.lose_database, worker_faults.end_database_sessions)
+_EVERYWHERE: Final[dict[Fault, int]] = {
+    wire_faults.cut_before_dot: 6, wire_faults.fall_silent: 1, wire_faults.cut_in_body: 5,
+    wire_faults.cut_at_dot: 8, wire_faults.lose_reply: 6, wire_faults.lose_server: 2,
+    worker_faults.kill_at_failpoint: 14, worker_faults.kill_any_time: 12, worker_faults.compete: 6,
+    worker_faults.oversleep: 8, worker_faults.change_settings: 5, worker_faults.decide: 6,
+    worker_faults.flush_broker: 4,
+}  # fmt: skip
+"""How often each comes, in relation to the others; further ones where the servers allow them."""
+_BY_SCRIPT: Final[dict[Fault, int]] = {
+    wire_faults.refuse: 12, wire_faults.hang_up: 6, worker_faults.kill_before_reply: 6,
+}  # fmt: skip
+_POSTGRESQL: Final[dict[Fault, int]] = {
+    worker_faults.lose_database: 8, worker_faults.end_database_sessions: 6,
+}  # fmt: skip
+_OWN_DATABASE: Final[dict[Fault, int]] = {worker_faults.crash_database: 1}
 
 
 def run(seed: int, services: Services) -> SendOutcome:
@@ -49,7 +54,7 @@ def run(seed: int, services: Services) -> SendOutcome:
         for _ in range(ROUNDS):
             outbox.queue(rng.randint(*_MAILS_A_ROUND))
             outbox.pass_time()
-            rng.choice(faults)(outbox)
+            rng.choices(list(faults), list(faults.values()))[0](outbox)
         outbox.settle()
         return check(outbox)
 
@@ -70,9 +75,15 @@ def begin(seed: int, rng: random.Random, services: Services) -> Iterator[Outbox]
         MailAccount.objects.filter(pk=account.pk).update(retired_at=timezone.now())
 
 
-def _faults(outbox: Outbox) -> list[Fault]:
-    by_script = [] if outbox.goes_through_postfix else _BY_SCRIPT
-    return [*_EVERYWHERE, *by_script, *(_POSTGRESQL if connection.vendor == "postgresql" else [])]
+def _faults(outbox: Outbox) -> dict[Fault, int]:
+    possible = dict(_EVERYWHERE)
+    if not outbox.goes_through_postfix:
+        possible |= _BY_SCRIPT
+    if connection.vendor == "postgresql":
+        possible |= _POSTGRESQL
+    if outbox.services.owns_database:
+        possible |= _OWN_DATABASE
+    return possible
 
 
 def check(outbox: Outbox) -> SendOutcome:
@@ -94,7 +105,7 @@ def check(outbox: Outbox) -> SendOutcome:
         *_contradictions(rows),
         *_strangers(rows, arrived),
         *_open_attempts(outbox),
-        *canary.leaks(outbox.log, outbox.services.broker_url, with_database=outbox.rng.random() < 0.02),
+        *_secrets(outbox),
     ]
     return SendOutcome(
         faults=tuple(outbox.faults), findings=tuple(findings), sent=counted[State.SENT],
@@ -153,3 +164,12 @@ def _strangers(rows: list[OutgoingMessage], arrived: Wire) -> list[str]:
 def _open_attempts(outbox: Outbox) -> list[str]:
     attempts = DeliveryAttempt.objects.filter(message__account=outbox.account, finished_at=None)
     return [f"an attempt without an outcome: {attempt}" for attempt in attempts]
+
+
+def _secrets(outbox: Outbox) -> Iterator[str]:
+    """Where the password was written down (I5); dialogues are kept where SMTP-Debug is on."""
+    yield from canary.leaks(outbox.log, outbox.services.broker_url, with_database=False)
+    attempts = DeliveryAttempt.objects.filter(message__account=outbox.account)
+    for reply, transcript in attempts.values_list("reply", "transcript"):
+        if canary.holds(f"{reply} {transcript}".encode()):
+            yield f"the password is in an attempt: {reply} {transcript}"
