@@ -13,13 +13,19 @@ from inbound.models import IncomingMessage, Mailbox
 from inbound.visit import Visit
 from jobs import failpoints
 from jobs.bulk import update_rows
+from jobs.durability import commit_without_waiting
 
 State = IncomingMessage.State
 
 
 def store(visit: Visit, mails: Sequence[FetchedMail]) -> None:
-    """Write the bytes of ``mails`` and mark their rows ``stored``. Raises LeaseLost."""
+    """Write the bytes of ``mails`` and mark their rows ``stored``. Raises LeaseLost.
+
+    A crash of the database may take this back: the messages are on the server still, and deleted there only
+    after the commit of their outcome, which waits for the disk and for all that was written before it.
+    """
     with visit.fenced():
+        commit_without_waiting()
         raws = store_raw(mail.content for mail in mails)
         for mail in mails:
             mail.row.raw_id = raws[mail.content].pk  # not the row, which would hold the bytes on

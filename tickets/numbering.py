@@ -7,6 +7,7 @@ from datetime import date
 from django.db import connection, transaction
 from django.utils import timezone
 
+from jobs.durability import commit_without_waiting
 from tickets.models import NumberSequence
 
 
@@ -30,6 +31,7 @@ def _advance(count: int, day: date) -> int:
     """Move the day's sequence on and return its new end; the row is held until the commit."""
     table = connection.ops.quote_name(NumberSequence._meta.db_table)  # noqa: SLF001  # documented as public
     with transaction.atomic(durable=True), connection.cursor() as cursor:
+        commit_without_waiting()  # whoever uses a number commits later, and waits
         cursor.execute(
             f"INSERT INTO {table} (day, last) VALUES (%s, %s) ON CONFLICT (day) "  # noqa: S608  # from the model
             f"DO UPDATE SET last = {table}.last + excluded.last RETURNING last",
