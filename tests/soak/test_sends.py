@@ -22,7 +22,7 @@ State = OutgoingMessage.State
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_r4_r23_to_r27_i4_hold_by_seed(services, original, seed):
+def test_r4_r5_r6_r9_r10_r23_r24_r25_r26_r27_r39_i4_hold_by_seed(services, original, seed):
     if connection.vendor == "sqlite" and seed >= ON_SQLITE:
         pytest.skip("a few scenarios will do: SQLite runs the same code")
     outcome = sends.run(seed, services)
