@@ -281,8 +281,8 @@ def test_r42_the_one_process_breaks_off_what_does_not_end(account, smtp_sink, se
 
 
 def test_r42_gunicorn_answers_the_request_in_hand(tmp_path):
-    port = free_port()
-    with (tmp_path / "log").open("wb") as output:
+    port, log = free_port(), tmp_path / "log"
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}"],
             cwd=ROOT, stdout=output, stderr=output,
@@ -294,14 +294,14 @@ def test_r42_gunicorn_answers_the_request_in_hand(tmp_path):
             # A second connection is answered: the first one is in a worker's hands by now.
             wait_until(lambda: b"200 OK" in ask(port), "gunicorn answers", 60)
             process.send_signal(signal.SIGTERM)
-            time.sleep(0.5)
+            wait_until(lambda: log.read_text().count("Worker exiting") == 2, "the idle ones have gone", 30)
             link.sendall(b"Connection: close\r\n\r\n")
             assert b"200 OK" in read_all(link)
         assert process.wait(LIMIT_SECONDS) == 0
     finally:
         process.kill()
         process.wait()
-    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert {line["logger"] for line in lines} >= {"gunicorn.error"}
 
 
