@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import psycopg
 import pytest
+from celery import current_app
+from celery.app.trace import trace_task
 from django.db import DataError, IntegrityError, OperationalError, connection
+from django.urls import reverse
+from django.utils import timezone
 
 from inbound import pipeline
 from inbound.models import IncomingMessage
@@ -116,3 +121,28 @@ def test_t9_i5_deliveries_that_fail_say_nothing_of_mail_or_password(
     assert row.state == wanted[fault], row.last_error
     assert_secret(log)
     assert "outbound.deliver done" in log.text
+
+
+def test_one_id_follows_a_click_to_the_answer_it_set_off(
+    make_station, mail_administrator, client, write_log, monkeypatch
+):
+    """Request, poll, and the delivery of the automatic answer bear the id of the response."""
+    log = write_log("INFO", "json")
+    station = make_station("service@firma.example", sends=True)
+    station.answer_automatically()
+    station.deliver(mail("Frage"), at=timezone.now())
+    sent = []
+
+    def send(_self, body, headers, **_kwargs) -> None:
+        sent.append((headers, body))
+
+    monkeypatch.setattr("kombu.messaging.Producer.publish", send)
+    client.force_login(mail_administrator)
+    response = client.post(reverse("inbound:poll_now", args=[station.account.pk]))
+    for headers, (args, kwargs, _embed) in sent:  # grows while it is worked off, as the broker's queue would
+        trace_task(
+            current_app.tasks[headers["task"]], headers["id"], args, kwargs, request=headers, app=current_app
+        )
+    lines = [json.loads(line) for line in log.text.splitlines()]
+    told = {line.get("task") for line in lines if line.get("request_id") == response["X-Request-ID"]}
+    assert told >= {None, "inbound.poll_now", "outbound.deliver"}
