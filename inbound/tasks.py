@@ -79,5 +79,6 @@ def _go_on(account_id: int, report: PollReport) -> None:
 
 def _outcome(account_id: int, report: PollReport) -> dict[str, Any]:
     if report.error == polling.ALREADY_POLLING:
-        return {}  # woken twice; the other poll tells what came of it
+        # No error: woken twice, and the other poll tells what came of it.
+        return {"account_id": account_id, "skipped": report.error}
     return {"account_id": account_id, **report.numbers(), "error": report.error, "has_more": report.has_more}

@@ -8,7 +8,7 @@ import pytest
 from django.db import connections
 
 from archive.models import RawMail
-from inbound import discovery, fetching, pipeline, polling
+from inbound import discovery, fetching, pipeline, polling, tasks
 from inbound.models import IncomingMessage, Mailbox
 from inbound.visit import Visit
 from jobs import leases
@@ -23,6 +23,8 @@ def test_r9_a_second_poll_of_the_same_account_comes_back_at_once(station):
     held = leases.acquire(station.account.lease_name, ttl=timedelta(minutes=1))
     station.poll(error="already_polling")
     assert station.states() == []
+    skipped = {"account_id": station.account.pk, "skipped": "already_polling"}  # told, but no error
+    assert tasks.poll_account(station.account.pk) == skipped
     leases.release(held)
     assert station.poll().imported == 1
 
