@@ -29,6 +29,7 @@ from tests.inbound.conftest import mail
 from tests.outbound.conftest import draft
 from tests.outbound.test_crashes import age_claims, database_url
 from tests.servers import SmtpSink, free_port, wait_until
+from tests.stubs.scripted import Dialogue, ScriptedServer
 from tickets.models import Ticket, TicketMessage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -278,6 +279,28 @@ def test_r42_the_one_process_breaks_off_what_does_not_end(account, smtp_sink, se
     told.set()
     assert states() == [State.DOT_SENT]
     assert len(smtp_sink.transactions) == 1
+
+
+@several_processes
+def test_r42_the_watcher_ends_soon_even_while_a_server_is_silent(make_station, broker, tmp_path):
+    with ScriptedServer(Dialogue.hold) as silent, (tmp_path / "log").open("wb") as output:
+        make_station()
+        make_station(port=silent.port)
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "watch_mailboxes"], cwd=ROOT, stdout=output, stderr=output,
+            env=os.environ | {
+                "DJANGO_SETTINGS_MODULE": "tests.settings",
+                "TEST_DATABASE_URL": database_url(),
+                "TEST_BROKER_URL": broker,
+            },
+        )  # fmt: skip
+        try:
+            wait_until(lambda: silent.dialogues, "the watcher talks to the silent server", 60)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
+            process.wait()
 
 
 def test_r42_gunicorn_answers_the_request_in_hand(tmp_path):
