@@ -27,7 +27,7 @@ _FAILPOINTS: Final = (
     "outbound_after_claim", "outbound_before_dot_sent", "outbound_in_dot_sent", "outbound_before_dot",
     "outbound_after_reply", "outbound_in_record", "outbound_after_record",
 )  # fmt: skip
-_BLOCKED_FOR: Final = 2.0  # seconds that a rival may wait for a row that a stopped worker has locked
+_BLOCKED_FOR: Final = 0.5  # seconds that a rival may wait for a row that a stopped worker has locked
 _LONGEST_RUN: Final = 0.25  # seconds after which most workers are done
 
 
@@ -42,7 +42,7 @@ def kill_at_failpoint(outbox: Outbox) -> None:
 
 
 def kill_any_time(outbox: Outbox) -> None:
-    """kill -9, or SIGTERM, at a moment that no step of ours determines (R4, R42)."""
+    """kill -9, or SIGTERM, at a moment that no step of ours determines (R4)."""
     number, seconds = outbox.rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]), _moment(outbox)
     outbox.faults.append(f"{number.name} after {seconds:.3f} s")
     worker = outbox.start()
@@ -81,7 +81,9 @@ def oversleep(outbox: Outbox) -> None:
 
     Where it was about to send a dot, its mail becomes uncertain until the server's reply is there after all.
     """
-    name, nth = outbox.rng.choice(_FAILPOINTS), outbox.rng.choice([1, 1, 2, 3])
+    # SQLite's one lock would keep everybody waiting, us as well.
+    names = [name for name in _FAILPOINTS if connection.vendor != "sqlite" or "_in_" not in name]
+    name, nth = outbox.rng.choice(names), outbox.rng.choice([1, 1, 2, 3])
     outbox.faults.append(f"stopped at {name}, time {nth}, woken later")
     sleeper = outbox.start(stops_at=name, times=nth)
     if not sleeper.has_stopped():
@@ -100,8 +102,7 @@ def _pass_time_unless_locked(outbox: Outbox) -> bool:
     try:
         with transaction.atomic():
             if connection.vendor == "postgresql":
-                with connection.cursor() as cursor:
-                    cursor.execute("SET LOCAL lock_timeout = '200ms'")
+                connection.cursor().execute("SET LOCAL lock_timeout = '200ms'")
             outbox.pass_time()
     except OperationalError:
         return False
