@@ -8,21 +8,21 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import environ
 from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
 from django.utils.translation import gettext_lazy as _
 from kombu import Queue
 
+from config.strict_env import StrictEnv
 from jobs import log_lines
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-# What this installation writes is for its own user: the SQLite database, collected static files, beat's schedule.
+# What this installation writes is for its own user: SQLite's database, static files, beat's schedule.
 os.umask(0o077)
 VAR_DIR = BASE_DIR / "var"
 VAR_DIR.mkdir(mode=0o700, exist_ok=True)
 
-env = environ.Env()
+env = StrictEnv()
 ENV_FILE = Path(env.str("ENV_FILE", default=str(BASE_DIR / ".env")))
 if ENV_FILE.is_file():
     env.read_env(ENV_FILE)
