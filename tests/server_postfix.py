@@ -1,4 +1,4 @@
-"""A real Postfix, private to a test run: own configuration, queue and port; relays to an SMTP sink."""
+"""A real Postfix, private to a test run, that relays to an SMTP sink, and a real greylist for it."""
 
 import os
 import shutil
@@ -27,7 +27,8 @@ alias_database =
 local_header_rewrite_clients =
 relayhost = [127.0.0.1]:{relay_port}
 smtp_tls_security_level =
-smtpd_recipient_restrictions = check_recipient_access regexp:{root}/conf/recipients, permit_mynetworks, reject
+smtpd_recipient_restrictions = check_recipient_access regexp:{root}/conf/recipients,
+    {policy} permit_mynetworks, reject
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_error_sleep_time = 0
 smtpd_soft_error_limit = 1000
@@ -58,14 +59,15 @@ _MASTER = "/usr/lib/postfix/sbin/master"
 class Postfix:
     """A private Postfix (root only): takes mail on ``port`` and hands all of it to ``relay_port``.
 
-    Recipients whose local part begins with ``unknown`` are refused (550).
+    Recipients whose local part begins with ``unknown`` are refused (550). ``greylist`` is asked about others.
     """
 
-    def __init__(self, relay_port: int) -> None:
+    def __init__(self, relay_port: int, *, greylist: "Postgrey | None" = None) -> None:
         self._program = require_program("postfix", "postfix")
         if os.geteuid() != 0:
             pytest.skip("Postfix needs root to drop its rights from")
         self._relay_port = relay_port
+        self._policy = f"check_policy_service inet:127.0.0.1:{greylist.port}," if greylist else ""
         self.host = "localhost"
 
     def __enter__(self) -> "Postfix":
@@ -77,7 +79,8 @@ class Postfix:
             (self.root / name).chmod(0o755)  # whatever the umask
         shutil.chown(self.root / "data", "postfix")
         conf = self.root / "conf"
-        (conf / "main.cf").write_text(_MAIN_CF.format(root=self.root, relay_port=self._relay_port))
+        settings = {"root": self.root, "relay_port": self._relay_port, "policy": self._policy}
+        (conf / "main.cf").write_text(_MAIN_CF.format(**settings))
         (conf / "master.cf").write_text(_MASTER_CF)
         (conf / "recipients").write_text("/^unknown/ 550 5.1.1 User unknown\n")
         configuration = ["-c", str(conf)]
@@ -117,3 +120,35 @@ class Postfix:
         """
         queues = (self.root / "spool" / name for name in ("incoming", "active", "deferred"))
         return not any(path.is_file() for queue in queues for path in queue.rglob("*"))
+
+
+class Postgrey:
+    """A private greylist (root only): whoever is new is told to come again after a second."""
+
+    def __init__(self) -> None:
+        self._program = require_program("postgrey", "postgrey")
+        if os.geteuid() != 0:
+            pytest.skip("Postgrey needs root to drop its rights from")
+        self.port = free_port()
+
+    def __enter__(self) -> "Postgrey":
+        self._folder = Path(tempfile.mkdtemp(prefix="postgrey-", dir="/tmp"))
+        shutil.chown(self._folder, "postgrey", "postgrey")
+        self._process = subprocess.Popen(
+            [
+                self._program, f"--inet=127.0.0.1:{self.port}", f"--dbdir={self._folder}", "--delay=1",
+                "--auto-whitelist-clients=0", "--whitelist-clients=/dev/null",
+                "--whitelist-recipients=/dev/null",
+            ],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            wait_until(lambda: answers(self.port), "Postgrey answers", 30)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        stop(self._process)
+        shutil.rmtree(self._folder, ignore_errors=True)
