@@ -75,7 +75,7 @@ fuzz: setup ## Damage RUNS mails (SEED chooses which) and read them; failing one
 	@$(BIN)/python -m fuzz.run --runs $(or $(RUNS),100000) --seed $(or $(SEED),1)
 
 soak: setup ## Inject faults until RUNS mails were imported and RUNS sent (SEED chooses which)
-	@scripts/test-packages dovecot-imapd postgresql redis-server
+	@scripts/test-packages dovecot-imapd postfix postgresql redis-server
 	@$(BIN)/python -m soak.run --runs $(or $(RUNS),10000) --seed $(or $(SEED),1) $(ARGS)
 
 check: setup ## Style, types, layers, migrations, translations, deployment settings
