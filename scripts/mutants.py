@@ -91,7 +91,8 @@ class Tree:
             services = [sys.executable, "scripts/with_services.py"]
         else:
             environment["TMPDIR"] = str(temporary)  # the SQLite database lies there
-        options = ["-x", "-n", "0", "--tb=no", "-rfE"]
+        # The plugin of hypothesis costs a second of each start and is not needed to run its tests.
+        options = ["-x", "-n", "0", "--tb=no", "-rfE", "-p", "no:hypothesispytest"]
         try:
             done = subprocess.run(
                 [*services, sys.executable, "-m", "pytest", *options, *tests],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.utils import timezone
 
 from mailaccounts import connections, services
 from mailaccounts.connections import AccountNotReady
@@ -24,6 +25,13 @@ def test_missing_settings_are_told_by_code(make_account):
     services.store_imap_password(erased.imap, "")
     assert _code(connections.imap_access, erased) == "password_missing"
     assert _code(connections.smtp_access, erased) == "password_missing"
+
+
+def test_a_retired_account_opens_nothing(make_account):
+    account = make_account(smtp={})
+    account.retired_at = timezone.now()
+    assert _code(connections.imap_access, account) == "account_retired"
+    assert _code(connections.smtp_access, account) == "account_retired"
 
 
 def test_smtp_borrows_the_login_unless_it_has_its_own(make_account):

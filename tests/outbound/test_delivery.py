@@ -503,6 +503,16 @@ def test_r10_a_worker_that_overslept_sends_no_dot(account, smtp_sink, monkeypatc
     assert (report.error, row.state, smtp_sink.transactions) == ("lease_lost", State.QUEUED, [])
 
 
+def test_r10_a_worker_that_overslept_claims_nothing(account):
+    row = queue()
+    overslept = leases.acquire(account.sending_lease_name, ttl=timedelta(minutes=1))
+    leases.revoke([account.sending_lease_name])
+    with pytest.raises(leases.LeaseLost):
+        claims.claim_batch(account.pk, overslept)
+    row.refresh_from_db()
+    assert (row.state, row.claim_token) == (State.QUEUED, None)
+
+
 def test_a_mail_whose_claim_was_taken_away_is_not_sent(account, smtp_sink, monkeypatch):
     row, other = queue(), queue()
     mark = claims.mark_dot_sent

@@ -138,7 +138,10 @@ def test_the_owner_of_a_personal_mailbox_reads_its_tickets_and_originals(make_us
 
     assert client.get(message.ticket.get_absolute_url()).status_code == 200
     assert "Persönlich" in client.get("/tickets/").content.decode()
-    assert client.get(original).content == letter(subject="Persönlich")
+    response = client.get(original)
+    assert response.content == letter(subject="Persönlich")
+    assert response.headers["Content-Disposition"].startswith("attachment; ")
+    assert response.headers["Content-Security-Policy"] == "default-src 'none'; sandbox"
 
 
 def test_an_agent_does_not_get_the_original_of_a_company_mailbox(agent_client, ticket):
