@@ -155,7 +155,7 @@ def commit_reply_lost(scene: Scene) -> None:
     number = scene.chance.randint(1, 8)
     scene.note(f"reply to COMMIT {number}")
     with CuttingProxy(int(connection.settings_dict["PORT"])) as proxy:
-        proxy.cut = Cut(pattern=rb"(?:COMMIT.*?){%d}" % number, from_server=False, times=1)
+        proxy.cut = Cut(pattern=rb"\A(?>.*?COMMIT){%d}" % number, from_server=False, times=1)
         scene.end(scene.worker(database_port=proxy.port), may_lose_database=True)
 
 

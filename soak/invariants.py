@@ -68,6 +68,7 @@ def check(account: MailAccount, mailbox: Mailbox) -> ImportOutcome:
         imported=sum(_has_ended(evidence, letter) for letter in mailbox.letters),
         findings=(
             *_unfinished(evidence),
+            *_forgotten(evidence),
             *_strange_rows(evidence, by_digest.keys()),
             *_orphans(evidence),
             *_wrong_answers(account),
@@ -133,9 +134,10 @@ def _server(evidence: Evidence, digest: bytes, letters: Sequence[Letter]) -> Imp
         is_missing = bool(here) and not copies and not deleted
         words = (f"{name}: moved by a colleague, and gone",) * is_missing
         return ImportOutcome(lost=int(is_missing), foreign=int(is_missing), findings=words)
-    if len(copies) != len(letters) - deleted:
+    missing = len(letters) - deleted - len(copies)
+    if missing > 0:
         words = (f"{name}: {len(letters)} delivered, {deleted} deleted, {len(copies)} on the server",)
-        return ImportOutcome(foreign=abs(len(letters) - deleted - len(copies)), findings=words)
+        return ImportOutcome(foreign=missing, findings=words)
     # Flagged by us and renumbered before the expunge: kept from then on, flag and all.
     ours = {r"\Deleted"} if any(evidence.was_renumbered(row) for row in evidence.rows_of(digest)) else set()
     wanted = Counter((letter.folder, letter.flags - ours) for letter in letters)
@@ -159,6 +161,18 @@ def _unfinished(evidence: Evidence) -> Iterator[str]:
             yield f"row {row.pk} is imported and stays {row.server_copy}"
         if row.server_copy == ServerCopy.DELETED and row.state != State.IMPORTED:
             yield f"row {row.pk} is {row.state} and was deleted on the server"
+
+
+def _forgotten(evidence: Evidence) -> Iterator[str]:
+    """A copy that we say is gone, although it is there: nobody would ever look at it again."""
+    known = {
+        (row.mailbox.name, row.uid)
+        for row in evidence.rows
+        if row.server_copy in IncomingMessage.ON_SERVER and row.uid_validity == row.mailbox.uid_validity
+    }
+    for copy in evidence.copies:
+        if (copy.folder, copy.uid) not in known:
+            yield f"{copy.digest.hex()[:8]}: in {copy.folder}, and in no row"
 
 
 def _strange_rows(evidence: Evidence, delivered: object) -> Iterator[str]:
