@@ -96,7 +96,7 @@ def test_r7_a_task_delivered_again_while_it_runs_does_nothing(make_station, imap
         wait_until(lambda: redis.client.zcard("unacked_index") == 1, "one run is under way")
         _let_the_timeout_pass(redis)
         connection.default_channel.qos.restore_visible()
-        wait_until(lambda: "already_polling" in log.read_text(), "the second run ends", SOON)
+        wait_until(lambda: "poll: already_polling" in log.read_text(), "the second run ends", SOON)
         assert _imported(0)()
         gate.open()
         wait_until(_imported(1), "the first run imports", SOON)
@@ -120,7 +120,7 @@ def test_r8_a_worker_killed_for_its_memory_loses_nothing(make_station, imap_prox
         os.kill(_holder(station), signal.SIGKILL)
         imap_proxy.cut = None
         gate.open()
-        wait_until(lambda: "already_polling" in log.read_text(), "its task is delivered again", SOON)
+        wait_until(lambda: "poll: already_polling" in log.read_text(), "its task is delivered again", SOON)
         assert station.states() == [State.SEEN, State.SEEN]
         leases.revoke([station.account.lease_name])  # as its expiry would
         _due(station)
@@ -147,7 +147,7 @@ def test_r10_a_worker_that_wakes_after_its_lease_commits_nothing_and_deletes_not
         assert polling.poll(station.account.pk).deleted == 2
         station.deliver(mail("Drei"))
         os.kill(sleeper, signal.SIGCONT)
-        wait_until(lambda: "settings_changed" in log.read_text(), "the sleeper is refused", SOON)
+        wait_until(lambda: "poll: settings_changed" in log.read_text(), "the sleeper is refused", SOON)
     assert station.states() == [State.IMPORTED, State.IMPORTED]
     assert len(station.server.flags(station.user)) == 1
     assert Ticket.objects.count() == TicketMessage.objects.count() == 2
@@ -174,7 +174,7 @@ def test_r9_two_beats_and_eight_workers_open_one_session_at_a_time(
             wait_until(_imported(10 * (batch + 1)), "the batch is imported", SOON)
     assert Ticket.objects.count() == IncomingMessage.objects.count() == 20
     assert sorted(_fetched(imap_proxy)) == list(range(1, 21))  # no two sessions took the same work
-    assert "settings_changed" not in log.read_text()  # nor did one push another aside
+    assert "poll: settings_changed" not in log.read_text()  # nor did one push another aside
 
 
 def _fetched(proxy) -> Iterator[int]:
