@@ -23,7 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TREES = 2
-LIMIT_SECONDS = 300
+CHECK_SECONDS = 1_200
+MUTANT_SECONDS = 240
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+::\w+)(?:\[.*?\])?(?: - (\w+))?", re.MULTILINE)
 _BROKEN = {"NameError", "UnboundLocalError", "ImportError", "ModuleNotFoundError", "SyntaxError"}
 
@@ -68,7 +69,7 @@ class Tree:
 
     def check(self, tests: Sequence[str], database: str) -> str:
         """Run tests with every guard in place, which leaves a database to copy; return what failed."""
-        return self._pytest(tests, database, self.temporary)
+        return self._pytest(tests, database, self.temporary, CHECK_SECONDS)
 
     def killer(self, guard: Guard) -> str:
         """Name of the test that notices the missing guard, "" when it survives."""
@@ -76,14 +77,16 @@ class Tree:
         original = file.read_text(encoding="utf-8")
         with tempfile.TemporaryDirectory(dir=self.root.parent) as name:
             if "/migrations/" not in guard.file:
-                shutil.copytree(self.temporary, name, dirs_exist_ok=True)
+                for database in self.temporary.glob("erp-mail-tests-*"):
+                    shutil.copytree(database, Path(name) / database.name)
             file.write_text(guard.mutated(original), encoding="utf-8")
             try:
-                return _killer(self._pytest(guard.tests, guard.database, Path(name)))
+                output = self._pytest(guard.tests, guard.database, Path(name), MUTANT_SECONDS)
+                return _killer(output)
             finally:
                 file.write_text(original, encoding="utf-8")
 
-    def _pytest(self, tests: Sequence[str], database: str, temporary: Path) -> str:
+    def _pytest(self, tests: Sequence[str], database: str, temporary: Path, seconds: int) -> str:
         """Output of a run that failed, else ""."""
         environment = {**os.environ, "COLUMNS": "400"}
         services = []
@@ -97,10 +100,10 @@ class Tree:
             done = subprocess.run(
                 [*services, sys.executable, "-m", "pytest", *options, *tests],
                 cwd=self.root, env=environment, capture_output=True, text=True, check=False,
-                timeout=LIMIT_SECONDS,
+                timeout=seconds,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
-            return f"no result within {LIMIT_SECONDS} s"
+            return f"no result within {seconds} s"
         return done.stdout + done.stderr if done.returncode else ""
 
 
