@@ -27,7 +27,7 @@ from tickets.models import Ticket, TicketMessage
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.servers]
 
-PERIOD = 3
+PERIOD = 5
 """Seconds between two polls of the account."""
 RECONNECTS = 4
 """Seconds after which Celery looks for a lost broker again."""
