@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from archive.models import RawMail
@@ -175,8 +175,10 @@ def _forgotten(evidence: Evidence) -> Iterator[str]:
             yield f"{copy.digest.hex()[:8]}: in {copy.folder}, and in no row"
 
 
-def _strange_rows(evidence: Evidence, delivered: object) -> Iterator[str]:
-    known = set(delivered)  # type: ignore[call-overload]
+def _strange_rows(evidence: Evidence, delivered: Iterable[bytes]) -> Iterator[str]:
+    known = set(delivered)
+    places = Counter((row.mailbox.name, row.uid_validity, row.uid) for row in evidence.rows)
+    yield from (f"{count} rows for {place}" for place, count in places.items() if count > 1)
     for row in evidence.rows:
         if row.raw_id and evidence.digests[row.raw_id] not in known:
             yield f"row {row.pk} holds bytes that nobody delivered"
