@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from jobs.wake import wake_on_commit
 from mailaccounts import credentials
-from mailaccounts.connections import AccountNotReady, ImapAccess, imap_access, imap_endpoint
+from mailaccounts.connections import ImapAccess, imap_access, imap_endpoint
+from mailaccounts.errors import AccountNotReady
 from mailaccounts.models import ConnectionTest, ImapSettings, MailAccount
 from mailaccounts.unlocking import imap_password_targets
 from mailkit.endpoint import PasswordLogin

@@ -1,7 +1,8 @@
 """The way from an account's settings to a logged-in session: decrypt, vet, connect, secure, log in.
 
-Besides :mod:`mailaccounts.credentials` the only place where secrets exist in the clear, and only for the
-length of one login. What the environment allows to dial is decided here, never by a form.
+Besides :mod:`mailaccounts.credentials` and the ``oauth_`` modules the only place where secrets exist in the
+clear, and only for the length of one login. What the environment allows to dial is decided here, never by a
+form.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.core.exceptions import ObjectDoesNotExist
 
-from mailaccounts import credentials
+from mailaccounts import credentials, oauth_tokens
+from mailaccounts.errors import AccountNotReady
 from mailaccounts.models import ImapSettings, MailAccount, SmtpSettings
-from mailkit.endpoint import PasswordLogin
-from mailkit.errors import InvalidArgument, MailError
+from mailkit.endpoint import Login, PasswordLogin
+from mailkit.errors import AuthenticationFailed, InvalidArgument
 from mailkit.imap import ImapEndpoint, ImapSession
 from mailkit.network import NetworkPolicy, Security, ascii_host
 from mailkit.smtp import LocalMailProgram, MailTransport, SmtpEndpoint, SmtpSession
@@ -25,21 +27,12 @@ from mailkit.smtp import LocalMailProgram, MailTransport, SmtpEndpoint, SmtpSess
 _SECURITY: dict[str, Security] = {"tls": "tls", "starttls": "starttls", "none": "none"}
 
 
-class AccountNotReady(MailError):
-    """The account's settings do not allow this connection.
-
-    ``code``: account_retired, imap_missing, smtp_off, password_missing, smtp_login_missing.
-    """
-
-    code = "account_not_ready"
-
-
 @dataclass(frozen=True, slots=True)
 class ImapAccess:
     """All that a connection needs, read beforehand: :meth:`open` makes no query, so threads may call it."""
 
     endpoint: ImapEndpoint
-    login: PasswordLogin
+    login: Login
 
     def open(self) -> ImapSession:
         """Connect and log in; a context manager. Raises the errors of :meth:`ImapSession.open`."""
@@ -51,7 +44,7 @@ class SmtpAccess:
     """The same for sending through a server; ``login`` is None where a relay asks for none."""
 
     endpoint: SmtpEndpoint
-    login: PasswordLogin | None
+    login: Login | None
 
     def open(self, *, transcript: list[str] | None = None) -> SmtpSession:
         """Connect and log in; a context manager. Raises the errors of :meth:`SmtpSession.open`."""
@@ -88,7 +81,13 @@ def open_smtp(account: MailAccount, *, transcript: list[str] | None = None) -> I
         with open_local(account, transcript=transcript) as transport:
             yield transport
         return
-    with smtp_access(account).open(transcript=transcript) as session:
+    access = smtp_access(account)
+    try:
+        session = access.open(transcript=transcript)
+    except AuthenticationFailed as error:
+        oauth_tokens.note_refusal(account.pk, error)
+        raise
+    with session:
         yield session
 
 
@@ -113,13 +112,13 @@ def open_local(account: MailAccount, *, transcript: list[str] | None = None) -> 
 
 
 def imap_access(account: MailAccount) -> ImapAccess:
-    """Read and decrypt what :func:`open_imap` needs. Raises :class:`MailError`."""
+    """Read and decrypt what :func:`open_imap` needs, an access token refreshed. Raises :class:`MailError`."""
     imap = _imap_settings(account)
-    return ImapAccess(imap_endpoint(imap), PasswordLogin(imap.username, _imap_password(imap)))
+    return ImapAccess(imap_endpoint(imap), _imap_login(imap, imap.host))
 
 
 def smtp_access(account: MailAccount) -> SmtpAccess:
-    """Read and decrypt what :func:`open_smtp` needs for a server. Raises :class:`MailError`."""
+    """The same for :func:`open_smtp` and a server. Raises :class:`MailError`."""
     smtp = _smtp_settings(account)
     return SmtpAccess(smtp_endpoint(smtp, ehlo_name(account)), _smtp_login(account, smtp))
 
@@ -183,7 +182,7 @@ def _require_active(account: MailAccount) -> None:
         raise AccountNotReady(account.email, code="account_retired")
 
 
-def _smtp_login(account: MailAccount, smtp: SmtpSettings) -> PasswordLogin | None:
+def _smtp_login(account: MailAccount, smtp: SmtpSettings) -> Login | None:
     if smtp.authentication == SmtpSettings.Authentication.NONE:
         return None
     if smtp.has_own_login:
@@ -191,6 +190,13 @@ def _smtp_login(account: MailAccount, smtp: SmtpSettings) -> PasswordLogin | Non
     imap: ImapSettings | None = getattr(account, "imap", None)
     if imap is None:
         raise AccountNotReady(account.email, code="smtp_login_missing")
+    return _imap_login(imap, smtp.host)
+
+
+def _imap_login(imap: ImapSettings, host: str) -> Login:
+    """The mailbox's login for ``host``, IMAP's own or that of SMTP, which takes it over."""
+    if imap.authentication == ImapSettings.Authentication.OAUTH:
+        return oauth_tokens.login_for(imap.account_id, host)
     return PasswordLogin(imap.username, _imap_password(imap))
 
 

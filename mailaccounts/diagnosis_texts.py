@@ -9,6 +9,8 @@ from __future__ import annotations
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from mailaccounts.oauth_texts import OAUTH
+
 Text = tuple[str | Promise, str | Promise, str | Promise]
 
 _TRY_AGAIN = _("It is tried again by itself; nothing is lost.")
@@ -338,4 +340,6 @@ UNKNOWN: Text = (
     _ASK_PROVIDER,
 )
 
-TEXTS: dict[str, Text] = {**CONNECTION, **TLS, **LOGIN, **FOLDERS, **DELIVERY, **ACCOUNT, **PROTOCOL}
+TEXTS: dict[str, Text] = {
+    **CONNECTION, **TLS, **LOGIN, **OAUTH, **FOLDERS, **DELIVERY, **ACCOUNT, **PROTOCOL
+}  # fmt: skip

@@ -17,8 +17,8 @@ from django.db import transaction
 from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
-from mailaccounts.connections import AccountNotReady
 from mailaccounts.diagnosis import Explanation, explain
+from mailaccounts.errors import AccountNotReady
 from mailaccounts.models import AccountHealth, ConnectionEvent, MailAccount
 from mailkit.errors import AuthenticationFailed, MailError
 from mailkit.imap_errors import is_temporary

@@ -13,12 +13,28 @@ from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from mailaccounts.oauth_models import OAuthAuthorisation, OAuthClient, OAuthToken
 from masterdata import roles
 from masterdata.models import Employee
 from masterdata.selectors import employees_acting_as
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+__all__ = [
+    "AccountHealth",
+    "ConnectionEvent",
+    "ConnectionTest",
+    "FurtherSender",
+    "ImapSettings",
+    "MailAccount",
+    "MailAccountEmployee",
+    "MailAccountQuerySet",
+    "OAuthAuthorisation",
+    "OAuthClient",
+    "OAuthToken",
+    "SmtpSettings",
+]
 
 
 class MailAccountQuerySet(models.QuerySet["MailAccount"]):
@@ -140,6 +156,7 @@ class ImapSettings(models.Model):
 
     class Authentication(models.TextChoices):
         PASSWORD = "password", _("user name and password")
+        OAUTH = "oauth", _("consent at the provider (OAuth)")
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     account = models.OneToOneField(MailAccount, on_delete=models.CASCADE, related_name="imap")

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from jobs import instance
 from mailaccounts import connection_tests, connections
 from mailaccounts.credentials import CredentialUnreadable
+from mailaccounts.errors import AccountNotReady
 from mailaccounts.models import ConnectionTest, MailAccount, SmtpSettings
 from mailaccounts.steps import ACCEPTED, ARRIVED, COUNTS, FOLDERS, LOGIN, StepRecorder
 from mailkit.addresses import Address
@@ -42,7 +43,7 @@ def run(test_uuid: str) -> None:
     try:
         _run(test, parameters, steps)
         is_complete = True
-    except (connections.AccountNotReady, CredentialUnreadable) as error:
+    except (AccountNotReady, CredentialUnreadable) as error:
         steps.failed(error, step=LOGIN)
         is_complete = True
     except MailError as error:
@@ -99,7 +100,7 @@ def _counts(session: ImapSession, names: list[str]) -> str:
 def _probe_smtp(test: ConnectionTest, steps: StepRecorder) -> None:
     account = test.account
     if account is None:
-        raise connections.AccountNotReady(code="smtp_off")
+        raise AccountNotReady(code="smtp_off")
     smtp = getattr(account, "smtp", None)
     if smtp is not None and smtp.is_enabled and smtp.transport == SmtpSettings.Transport.LOCAL:
         steps.know(host=settings.SENDMAIL_PATH)

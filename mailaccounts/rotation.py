@@ -1,6 +1,6 @@
 """Bringing stored secrets under the newest key.
 
-Each secret is replaced by compare-and-set: one that changed meanwhile (a new password, later a refreshed
+Each secret is replaced by compare-and-set: one that changed meanwhile (a new password, a refreshed
 token) is newer than what was read, and is left alone.
 """
 
@@ -13,13 +13,14 @@ from uuid import UUID
 from mailaccounts import credentials
 from mailaccounts.credentials import CredentialUnreadable
 from mailaccounts.models import ConnectionTest, ImapSettings, SmtpSettings
+from mailaccounts.oauth_models import OAuthAuthorisation, OAuthClient, OAuthToken
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
     """Where one secret is stored, and under which purpose."""
 
-    model: type[ImapSettings | SmtpSettings | ConnectionTest]
+    model: type[ImapSettings | SmtpSettings | ConnectionTest | OAuthClient | OAuthToken | OAuthAuthorisation]
     column: str
     purpose: str
 
@@ -28,6 +29,10 @@ SECRETS = (
     Secret(ImapSettings, "password_encrypted", credentials.IMAP_PASSWORD),
     Secret(SmtpSettings, "password_encrypted", credentials.SMTP_PASSWORD),
     Secret(ConnectionTest, "parameters_encrypted", credentials.TEST_PARAMETERS),
+    Secret(OAuthClient, "secret_encrypted", credentials.OAUTH_CLIENT_SECRET),
+    Secret(OAuthToken, "refresh_token_encrypted", credentials.OAUTH_REFRESH_TOKEN),
+    Secret(OAuthToken, "access_token_encrypted", credentials.OAUTH_ACCESS_TOKEN),
+    Secret(OAuthAuthorisation, "code_verifier_encrypted", credentials.OAUTH_CODE_VERIFIER),
 )
 
 

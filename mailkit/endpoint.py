@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mailkit.arguments import reject_controls
+from mailkit.bearer import BearerLogin
 from mailkit.errors import HostNotAllowed
 from mailkit.network import NetworkPolicy, Security, ascii_host, dial, resolve
 from mailkit.tls import certificate_facts, start_tls
@@ -30,6 +31,14 @@ class PasswordLogin:
         reject_controls(self.username, "The user name")
         reject_controls(self.password, "The password")
 
+    @property
+    def secret(self) -> str:
+        """What no log and no error may quote."""
+        return self.password
+
+
+Login = PasswordLogin | BearerLogin
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -50,6 +59,12 @@ class Endpoint:
     ca_file: str | None = None
     timeout: float = 30.0
     on_stage: OnStage = field(default=_unobserved, compare=False, repr=False, kw_only=True)
+
+
+def check_login(endpoint: Endpoint, login: Login | None) -> None:
+    """Raise HostNotAllowed where an access token would travel unencrypted: in no network (RFC 7628 §4)."""
+    if isinstance(login, BearerLogin) and endpoint.security == "none":
+        raise HostNotAllowed("access tokens need an encrypted connection", code="plaintext_not_allowed")
 
 
 def connect(endpoint: Endpoint) -> socket.socket:

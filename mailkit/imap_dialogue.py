@@ -13,7 +13,8 @@ from typing import Any, Self
 
 from imapclient.exceptions import ProtocolError
 
-from mailkit.endpoint import Endpoint, PasswordLogin, connect
+from mailkit.bearer import BearerLogin, choose_mechanism
+from mailkit.endpoint import Endpoint, Login, PasswordLogin, check_login, connect
 from mailkit.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -50,12 +51,14 @@ class ImapDialogue:
         self._engine = client.engine
 
     @classmethod
-    def open(cls, endpoint: Endpoint, login: PasswordLogin) -> Self:
+    def open(cls, endpoint: Endpoint, login: Login) -> Self:
         """Connect, secure as ``endpoint.security`` demands, and log in, all within a minute.
 
         Raises ConnectionFailed and its kin, and AuthenticationFailed (codes: ``imap_errors.login_error``). No
-        byte of the login is sent before a verified TLS connection stands, except to a plaintext network.
+        byte of the login is sent before a verified TLS connection stands, except of a password to a plaintext
+        network.
         """
+        check_login(endpoint, login)
         deadline = time.monotonic() + _OPENING_SECONDS
         sock = connect(endpoint)
         try:
@@ -63,7 +66,7 @@ class ImapDialogue:
                 client = GuardedClient(sock, ascii_host(endpoint.host), endpoint, _opening_limits(deadline))
             session = cls(client)
             session._secure(endpoint)
-            session._log_in(login, _opening_limits(deadline))
+            session._log_in(endpoint, login, _opening_limits(deadline))
         except BaseException:
             sock.close()
             raise
@@ -89,26 +92,38 @@ class ImapDialogue:
         if endpoint.security != "none" and not isinstance(self._engine.sock, ssl.SSLSocket):
             raise TlsFailed("the connection is not encrypted")
 
-    def _log_in(self, login: PasswordLogin, limits: ResponseLimits) -> None:
+    def _log_in(self, endpoint: Endpoint, login: Login, limits: ResponseLimits) -> None:
         capabilities = self.capabilities()
         try:
             with self._dialogue(limits):
                 # The engine, not IMAPClient, which takes a BYE in the middle of a login for a wrong password.
-                if "AUTH=PLAIN" in capabilities:
-                    self._authenticate_plain(f"\0{login.username}\0{login.password}".encode())
-                elif "LOGINDISABLED" in capabilities:
-                    raise AuthenticationFailed("the server offers no password login", code="login-disabled")
+                if isinstance(login, BearerLogin):
+                    self._say_token(endpoint, login, capabilities)
                 else:
-                    self._engine.login(_quote_ascii(login.username), _ascii(login.password))
+                    self._say_password(login, capabilities)
         except MailboxUnavailable as refusal:
             # Some servers echo what they were sent.
-            raise login_error(redact(refusal.detail, [login.password])) from None
+            raise login_error(redact(refusal.detail, [login.secret])) from None
 
-    def _authenticate_plain(self, secret: bytes) -> None:
-        if "SASL-IR" in self.capabilities():
-            self._engine.authenticate_at_once("PLAIN", secret)
+    def _say_token(self, endpoint: Endpoint, login: BearerLogin, capabilities: frozenset[str]) -> None:
+        mechanism = choose_mechanism([name.removeprefix("AUTH=") for name in capabilities])
+        response = mechanism.initial_response(login, ascii_host(endpoint.host), endpoint.port)
+        self._authenticate(mechanism.name, response, mechanism.dismissal)
+
+    def _say_password(self, login: PasswordLogin, capabilities: frozenset[str]) -> None:
+        if "AUTH=PLAIN" in capabilities:
+            self._authenticate("PLAIN", f"\0{login.username}\0{login.password}".encode())
+        elif "LOGINDISABLED" in capabilities:
+            raise AuthenticationFailed("the server offers no password login", code="login-disabled")
         else:
-            self._engine.authenticate("PLAIN", _say_once(secret))
+            self._engine.login(_quote_ascii(login.username), _ascii(login.password))
+
+    def _authenticate(self, mechanism: str, response: bytes, dismissal: bytes | None = None) -> None:
+        if "SASL-IR" in self.capabilities():
+            self._engine.authenticate_at_once(mechanism, response, dismissal)
+        else:
+            answers = [response] if dismissal is None else [response, dismissal]
+            self._engine.authenticate(mechanism, _say_in_turn(answers))
 
     def capabilities(self) -> frozenset[str]:
         """Return what the server offers, in upper case; after the login what it offers to this user."""
@@ -202,10 +217,10 @@ def expect_ok(typ: str, data: Sequence[Any]) -> Sequence[Any]:
     return data
 
 
-def _say_once(secret: bytes) -> Callable[[bytes], bytes | None]:
-    """Return a SASL responder that answers the first challenge; a second one ends the exchange (trap 2)."""
-    answers = [secret]
-    return lambda _challenge: answers.pop() if answers else None
+def _say_in_turn(answers: Sequence[bytes]) -> Callable[[bytes], bytes | None]:
+    """Return a SASL responder that says each answer once; a challenge beyond ends the exchange (trap 2)."""
+    left = list(answers)
+    return lambda _challenge: left.pop(0) if left else None
 
 
 def _ascii(text: str) -> str:

@@ -49,7 +49,7 @@ class ResponseLimits:
     bytes_per_second: float | None = None
 
 
-class _SocketReader(io.RawIOBase):
+class SocketReader(io.RawIOBase):
     """The read side of a socket under a deadline and a byte budget, renewed for every command."""
 
     def __init__(self, sock: socket.socket, silence_seconds: float) -> None:
@@ -105,7 +105,7 @@ class BoundedStream:
     def __init__(self, sock: socket.socket, silence_seconds: float) -> None:
         self.sock = sock
         self._silence_seconds = silence_seconds
-        self._raw = _SocketReader(sock, silence_seconds)
+        self._raw = SocketReader(sock, silence_seconds)
         self._buffered = io.BufferedReader(self._raw, _BUFFER_BYTES)
         self._literal_due: int | None = None
 
@@ -230,6 +230,7 @@ class GuardedImap4(imaplib.IMAP4):
     def __init__(self, stream: BoundedStream, secure: Callable[[socket.socket], ssl.SSLSocket]) -> None:
         self._stream = stream
         self._secure = secure
+        self._answers: list[bytes] = []
         super().__init__()
 
     @property
@@ -264,12 +265,14 @@ class GuardedImap4(imaplib.IMAP4):
         else:
             super()._get_capabilities()  # type: ignore[misc]  # typeshed does not know it
 
-    def authenticate_at_once(self, mechanism: str, response: bytes) -> None:
+    def authenticate_at_once(self, mechanism: str, response: bytes, dismissal: bytes | None = None) -> None:
         """Log in with the initial response in the command itself (SASL-IR, RFC 4959), a round trip less.
 
-        A challenge, which there should be none of, is cancelled. Raises ``self.error``.
+        A challenge gets ``dismissal`` where the mechanism has one; any other is cancelled. Raises
+        ``self.error``.
         """
-        self.literal = self._cancel  # type: ignore[assignment]  # imaplib's own trick: a method answers challenges
+        self._answers = [] if dismissal is None else [b2a_base64(dismissal, newline=False)]
+        self.literal = self._answer  # type: ignore[assignment]  # imaplib's own trick: a method answers challenges
         typ, data = self._simple_command(
             "AUTHENTICATE", mechanism, b2a_base64(response, newline=False).decode()
         )
@@ -277,8 +280,8 @@ class GuardedImap4(imaplib.IMAP4):
             raise self.error(str(data[-1], "utf-8", "replace"))
         self.state = "AUTH"
 
-    def _cancel(self, _challenge: bytes) -> bytes:
-        return b"*"
+    def _answer(self, _challenge: bytes) -> bytes:
+        return self._answers.pop() if self._answers else b"*"
 
     def upgrade(self) -> None:
         """Say STARTTLS; trust nothing that came before TLS stands (RFC 3501 §6.2.1, CVE-2021-33515, B86)."""

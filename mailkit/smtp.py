@@ -21,6 +21,7 @@ from typing import Any, Self, TypeVar
 import aiosmtplib
 
 from mailkit.arguments import reject_line_breakers
+from mailkit.bearer import BearerLogin, choose_mechanism
 from mailkit.delivery import (
     DeliveryResult,
     MailTransport,
@@ -31,7 +32,7 @@ from mailkit.delivery import (
     envelope_address,
     refusal,
 )
-from mailkit.endpoint import Endpoint, PasswordLogin, connect_plain
+from mailkit.endpoint import Endpoint, Login, PasswordLogin, check_login, connect_plain
 from mailkit.errors import (
     AuthenticationFailed,
     ConnectionFailed,
@@ -93,7 +94,7 @@ class SmtpSession:
     def open(
         cls,
         endpoint: SmtpEndpoint,
-        login: PasswordLogin | None = None,
+        login: Login | None = None,
         *,
         transcript: list[str] | None = None,
     ) -> Self:
@@ -101,12 +102,13 @@ class SmtpSession:
 
         ``transcript`` collects the dialogue, credentials redacted and message data left out (product §3,
         SMTP-Debug). Raises ConnectionFailed and its kin, and AuthenticationFailed. No byte of the login is
-        sent before a verified TLS connection stands, except to a plaintext network.
+        sent before a verified TLS connection stands, except of a password to a plaintext network.
         """
+        check_login(endpoint, login)
         reject_line_breakers(endpoint.ehlo_name, "The EHLO name")
         sock = connect_plain(endpoint)
         loop = asyncio.new_event_loop()
-        secrets = [login.password] if login else []
+        secrets = [login.secret] if login else []
         client = RecordingSmtp(transcript, secrets, **_client_options(endpoint, sock))
         session = cls(endpoint, client, loop)
         try:
@@ -173,8 +175,23 @@ class SmtpSession:
         self._client.record("S", reply.code, reply.message)
         await self._greet()
 
-    async def _log_in(self, login: PasswordLogin) -> None:
+    async def _log_in(self, login: Login) -> None:
         """Log in by one mechanism, once: trying all of them counts as several wrong passwords (R32)."""
+        try:
+            if isinstance(login, BearerLogin):
+                await self._say_token(login)
+            else:
+                await self._say_password(login)
+        except aiosmtplib.SMTPAuthenticationError as error:
+            raise self._login_refused(Reply(error.code, error.message)) from None
+
+    async def _say_token(self, login: BearerLogin) -> None:
+        mechanism = choose_mechanism([name.upper() for name in self._client.server_auth_methods])
+        host = ascii_host(self._endpoint.host)
+        response = mechanism.initial_response(login, host, self._endpoint.port)
+        await self._client.authenticate(mechanism.name, response, mechanism.dismissal)
+
+    async def _say_password(self, login: PasswordLogin) -> None:
         offered = self._client.server_auth_methods
         attempts = {
             "plain": self._client.auth_plain,
@@ -184,10 +201,7 @@ class SmtpSession:
         attempt = next((attempts[name] for name in attempts if name in offered), None)
         if attempt is None:
             raise AuthenticationFailed("the server offers no password login", code="login-disabled")
-        try:
-            await attempt(login.username, login.password)
-        except aiosmtplib.SMTPAuthenticationError as error:
-            raise self._login_refused(Reply(error.code, error.message)) from None
+        await attempt(login.username, login.password)
 
     def _login_refused(self, reply: Reply) -> AuthenticationFailed:
         words = self._client.redacted(f"{reply.code} {reply.text}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any, cast
 
@@ -41,6 +42,18 @@ class RecordingSmtp(aiosmtplib.SMTP):
         self._in_login = response.code == 334
         self.record("S", response.code, response.message)
         return response
+
+    async def authenticate(self, mechanism: str, response: bytes, dismissal: bytes) -> None:
+        """Say AUTH with its initial response (RFC 4954); the one challenge that may follow gets
+        ``dismissal``.
+
+        Raises SMTPAuthenticationError.
+        """
+        reply = await self.execute_command(b"AUTH", mechanism.encode("ascii"), b64encode(response))
+        if reply.code == 334:
+            reply = await self.execute_command(b64encode(dismissal))
+        if reply.code != 235:
+            raise aiosmtplib.SMTPAuthenticationError(reply.code, reply.message)
 
     def record_command(self, *args: bytes) -> None:
         """Note a command of ours."""

@@ -10,7 +10,7 @@ import hashlib
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from mailaccounts.connections import AccountNotReady
+from mailaccounts.errors import AccountNotReady
 from mailaccounts.models import ImapSettings, MailAccount, SmtpSettings
 from mailkit.errors import AuthenticationFailed, MailError
 from mailkit.imap_errors import is_temporary
