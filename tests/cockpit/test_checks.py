@@ -14,6 +14,9 @@ from django.utils import timezone
 from mailaccounts import credentials
 from mailaccounts.models import ImapSettings, MailAccount
 
+# Checks only read it; nothing connects.
+pytestmark = pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
+
 ROOM = ("cockpit.", "mailaccounts.")
 GOOD = {
     "SECRET_KEY": "Zk3vQx81LmT0pWs7Bd" * 3,
