@@ -117,7 +117,7 @@ def _claim(limit: int = THREADS, failing: bool | None = None) -> list[MailAccoun
     longest_waiting = claimed.order_by(F("last_attempt_at").asc(nulls_first=True))
     ids = list(longest_waiting.values_list("account_id", flat=True))
     accounts = MailAccount.objects.select_related("imap", "health").prefetch_related("mailboxes").in_bulk(ids)
-    return [accounts[pk] for pk in ids]
+    return [accounts[pk] for pk in ids if pk in accounts]  # one may have been deleted just now
 
 
 def _accounts_with_work(accounts: Sequence[MailAccount]) -> set[int]:

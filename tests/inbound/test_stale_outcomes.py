@@ -3,6 +3,7 @@
 from concurrent.futures import wait
 
 import pytest
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from inbound import checking, polling
@@ -93,6 +94,22 @@ def test_r39_an_account_deleted_during_a_look_takes_no_other_along(
     checking.check_due(lambda _account_id: None)
     assert AccountHealth.objects.get(account=stays.account).next_poll_at > timezone.now()
     assert not AccountHealth.objects.filter(account_id=gone_pk).exists()
+
+
+def test_r39_an_account_deleted_while_it_is_claimed_takes_no_other_along(
+    make_station, monkeypatch, mail_administrator
+):
+    gone, stays = make_station(), make_station()
+    gone.options.delete()
+    real = QuerySet.in_bulk
+
+    def delete_then_read(rows, ids):
+        services.delete_account(account=gone.account, by=mail_administrator)
+        monkeypatch.undo()
+        return real(rows, ids)
+
+    monkeypatch.setattr(QuerySet, "in_bulk", delete_then_read)
+    assert checking._claim() == [stays.account]
 
 
 def test_r39_a_claim_overtaken_by_a_newer_poll_records_nothing(station):
