@@ -65,7 +65,10 @@ def configuration(*, level: str, form: str, secrets: Collection[str] = ()) -> di
 
 
 def tell_uncaught() -> None:
-    """Log what nobody catches, in whatever thread: Python would print the values that exceptions carry."""
+    """Log what nobody catches, in whatever thread, and warnings, as every other line.
+
+    Python would print both as they are, with the values that exceptions carry.
+    """
 
     def tell(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
         if error is None or issubclass(kind, KeyboardInterrupt):
@@ -73,6 +76,7 @@ def tell_uncaught() -> None:
         else:
             logger.critical("Nobody caught an exception", exc_info=(kind, error, trace))
 
+    logging.captureWarnings(capture=True)
     sys.excepthook = tell
     threading.excepthook = lambda args: tell(args.exc_type, args.exc_value, args.exc_traceback)
 

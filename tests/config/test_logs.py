@@ -186,6 +186,17 @@ def test_t9_what_nobody_catches_is_a_line_like_any_other(call):
     assert line["exception"].endswith("in fail\nValueError")
 
 
+def test_a_warning_is_a_line_like_any_other():
+    done = subprocess.run(
+        [sys.executable, "-c", "import django, warnings; django.setup(); warnings.warn('old\\nnews')"],
+        cwd=ROOT, env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    [line] = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (line["level"], line["logger"]) == ("WARNING", "py.warnings")
+    assert "UserWarning: old" in line["message"]
+
+
 # --- requests ------------------------------------------------------------------------------------------
 
 
