@@ -141,7 +141,9 @@ def test_t2_t3_t21_b30_b47_hostile_mail_runs_no_script_and_requests_nothing(live
     assert did == {}
 
 
-def test_t2_w8_b30_even_unsanitised_markup_runs_nothing_in_the_frame(live_server, office, receive, monkeypatch):  # noqa: F811  # fixtures
+def test_t2_w8_b30_even_unsanitised_markup_runs_nothing_in_the_frame(
+    live_server, office, receive, monkeypatch
+):  # noqa: F811  # fixtures
     """The sandbox and the policies hold by themselves, should the sanitiser ever miss something."""
     monkeypatch.setattr("tickets.rendering.sanitize_html", lambda html, **_options: html)
     ticket = receive(
