@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Count, F, OuterRef, Q, Subquery
 from django.utils import timezone
 
+from mailaccounts import oauth_tokens
 from mailaccounts.diagnosis import Explanation, explain
 from mailaccounts.errors import AccountNotReady
 from mailaccounts.models import AccountHealth, ConnectionEvent, MailAccount
@@ -129,6 +130,8 @@ def record_failure(account_id: int, error: MailError, *, claim: datetime | None 
             return
         login_failures = before.login_failures + _is_refused_login(error)
         pauses = login_failures >= LOGIN_ATTEMPTS or _awaits_a_person(error)
+        if isinstance(error, AuthenticationFailed):
+            oauth_tokens.note_refusal(account_id, error)
         AccountHealth.objects.filter(pk=before.pk).update(
             last_attempt_at=now,
             next_poll_at=now + backoff(before.failures + 1),

@@ -28,6 +28,8 @@ _ACTIONS: dict[str, str | Promise] = {
     "account.retired": _("Account retired"),
     "account.reactivated": _("Account reactivated"),
     "account.held": _("Polling put on hold"),
+    "account.oauth_connected": _("Connected with the provider"),
+    "account.oauth_disconnected": _("Disconnected from the provider"),
     "account.resumed": _("Polling resumed"),
 }
 _EVENT_TONES = {

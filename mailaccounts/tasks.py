@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from mailaccounts import connection_tests, health, probing
+from mailaccounts import connection_tests, health, oauth_consent, probing
 
 
 @shared_task(name="mailaccounts.run_connection_test")
@@ -15,6 +15,7 @@ def run_connection_test(test_uuid: str) -> None:
 
 @shared_task(name="mailaccounts.forget_old_tests")
 def forget_old_tests() -> None:
-    """Drop tests and connection events that nobody looks at any more."""
+    """Drop tests, connection events and consents begun that nobody comes back to."""
     connection_tests.forget_old()
+    oauth_consent.forget_old()
     health.forget_old_events()

@@ -106,4 +106,4 @@ class _BoundedSocket:
         return io.BufferedReader(reader)
 
     def close(self) -> None:
-        self._sock.close()
+        """Stay open: http.client calls this when the headers are read, before the body is."""

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from mailaccounts.errors import AccountNotReady
-from mailaccounts.models import ImapSettings, MailAccount, SmtpSettings
+from mailaccounts.models import ImapSettings, MailAccount, OAuthToken, SmtpSettings
 from mailkit.errors import AuthenticationFailed, MailError
 from mailkit.imap_errors import is_temporary
 from outbound.clock import retry_delay
@@ -73,9 +73,16 @@ def settings_fingerprint(account: MailAccount) -> str:
     values = [
         *([smtp.transport, smtp.host, smtp.port, smtp.security, smtp.authentication] if smtp else []),
         *([smtp.has_own_login, smtp.username, smtp.password_encrypted, smtp.client_alias] if smtp else []),
-        *([imap.username, imap.password_encrypted] if imap else []),
+        *([imap.username, imap.password_encrypted, *_consent(imap)] if imap else []),
     ]
     return hashlib.sha256(repr([str(value) for value in values]).encode()).hexdigest()
+
+
+def _consent(imap: ImapSettings) -> list[object]:
+    """When the consent to sign in by OAuth was given: a new one is as good as new settings (R30)."""
+    if imap.authentication != ImapSettings.Authentication.OAUTH:
+        return []
+    return [*OAuthToken.objects.filter(account=imap.account_id).values_list("consented_at", flat=True)]
 
 
 def _is_refused_login(error: MailError) -> bool:

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group, User
 from jobs import instance
 from masterdata import roles
 
-pytest_plugins = ["tests.fixtures_log", "tests.fixtures_mail"]
+pytest_plugins = ["tests.fixtures_log", "tests.fixtures_mail", "tests.fixtures_oauth"]
 
 
 @pytest.fixture
