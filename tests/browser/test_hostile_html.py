@@ -142,8 +142,11 @@ def test_t2_t3_t21_b30_b47_hostile_mail_runs_no_script_and_requests_nothing(live
 
 
 def test_t2_w8_b30_even_unsanitised_markup_runs_nothing_in_the_frame(
-    live_server, office, receive, monkeypatch
-):  # noqa: F811  # fixtures
+    live_server,
+    office,  # noqa: F811  # a fixture
+    receive,  # noqa: F811  # a fixture
+    monkeypatch,
+):
     """The sandbox and the policies hold by themselves, should the sanitiser ever miss something."""
     monkeypatch.setattr("tickets.rendering.sanitize_html", lambda html, **_options: html)
     ticket = receive(
