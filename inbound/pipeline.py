@@ -78,6 +78,7 @@ def _write(
     decided: list[Answer],
 ) -> None:
     imported = import_batch(plan) if for_tickets else []
+    failpoints.reached("in_import")
     messages = {
         verdict.row.pk: message
         for verdict, message in zip(for_tickets, imported, strict=True)

@@ -68,7 +68,7 @@ def check(account: MailAccount, mailbox: Mailbox) -> ImportOutcome:
         imported=sum(_has_ended(evidence, letter) for letter in mailbox.letters),
         findings=(
             *_unfinished(evidence),
-            *_forgotten(evidence),
+            *_unbalanced(evidence),
             *_strange_rows(evidence, by_digest.keys()),
             *_orphans(evidence),
             *_wrong_answers(account),
@@ -163,16 +163,16 @@ def _unfinished(evidence: Evidence) -> Iterator[str]:
             yield f"row {row.pk} is {row.state} and was deleted on the server"
 
 
-def _forgotten(evidence: Evidence) -> Iterator[str]:
-    """A copy that we say is gone, although it is there: nobody would ever look at it again."""
+def _unbalanced(evidence: Evidence) -> Iterator[str]:
+    """What lies on the server stands in the ledger as lying there, and nothing else does."""
     known = {
         (row.mailbox.name, row.uid)
         for row in evidence.rows
         if row.server_copy in IncomingMessage.ON_SERVER and row.uid_validity == row.mailbox.uid_validity
     }
-    for copy in evidence.copies:
-        if (copy.folder, copy.uid) not in known:
-            yield f"{copy.digest.hex()[:8]}: in {copy.folder}, and in no row"
+    there = {(copy.folder, copy.uid) for copy in evidence.copies}
+    yield from (f"{place} is on the server, and the ledger does not say so" for place in there - known)
+    yield from (f"{place} is not on the server, and the ledger says so" for place in known - there)
 
 
 def _strange_rows(evidence: Evidence, delivered: Iterable[bytes]) -> Iterator[str]:

@@ -22,8 +22,8 @@ from tickets.models import TicketOptions
 
 _MAX_WORDS: Final = 3_000  # the end of a log
 PLACES: Final = (
-    "after_discovery", "before_fetch", "in_store", "after_store", "before_commit", "in_commit",
-    "after_commit",
+    "after_discovery", "before_fetch", "in_store", "after_store", "before_commit", "in_import",
+    "in_commit", "after_commit",
 )  # fmt: skip
 """Failpoints of an import, in order."""
 PLACES_OF_DELETING: Final = ("before_delete", "after_delete")
