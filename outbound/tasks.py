@@ -9,6 +9,7 @@ from celery import shared_task
 
 from jobs import instance
 from jobs.wake import wake
+from mailaccounts.models import MailAccount
 from outbound import copying, delivery
 
 
@@ -18,7 +19,10 @@ def deliver(account_id: int) -> dict[str, Any]:
 
     Returns what came of it, for the log.
     """
-    report = delivery.deliver(account_id)
+    try:
+        report = delivery.deliver(account_id)
+    except MailAccount.DoesNotExist:
+        return {}  # deleted since the task was sent
     if report.has_more:
         wake(deliver, account_id)
     if report.has_tried:
@@ -38,7 +42,10 @@ def deliver_due() -> None:
 @shared_task(name="outbound.append_to_sent")
 def append_to_sent(account_id: int) -> dict[str, Any]:
     """Copy what the account has sent into its Sent folder, for at most a slice of 25 seconds."""
-    report = copying.copy_due(account_id)
+    try:
+        report = copying.copy_due(account_id)
+    except MailAccount.DoesNotExist:
+        return {}
     if report.has_more:
         wake(append_to_sent, account_id)
     return asdict(report)

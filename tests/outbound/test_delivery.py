@@ -17,7 +17,7 @@ from mailaccounts.services import retire_account
 from mailkit.addresses import Address
 from mailkit.delivery import DeliveryResult
 from mailkit.errors import ConnectionLost
-from outbound import claims, delivery, outcomes, services, throttling
+from outbound import claims, delivery, outcomes, services, tasks, throttling
 from outbound.delivery import deliver, due_account_ids
 from outbound.models import DeliveryAttempt, DeliveryThrottle, OutgoingMessage
 from tests.outbound.conftest import draft
@@ -73,6 +73,10 @@ def test_many_mails_of_an_account_share_one_session(account, smtp_sink):
     assert smtp_sink.connections == 1
     subjects = [t.content.split(b"Subject: ")[1].split(b"\r\n")[0] for t in smtp_sink.transactions]
     assert subjects == [b"Mail %d" % number for number in range(45)]
+
+
+def test_r39_an_account_deleted_since_its_task_was_sent_is_nobodys_error(db, original):
+    assert tasks.deliver(999_999) == tasks.append_to_sent(999_999) == {}
 
 
 def test_a_scheduled_mail_waits(account, smtp_sink):
