@@ -24,6 +24,7 @@ from inbound.selectors import ledger_difference, quarantine_count
 from jobs import heartbeats, queues
 from mailaccounts.health import LARGE_BACKLOG
 from mailaccounts.models import AccountHealth, MailAccount
+from mailaccounts.selectors import active_tokens
 from outbound.models import DeliveryAttempt, OutgoingMessage
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -68,10 +69,11 @@ class StateCollector(Collector):
     """Reads everything anew whenever it is asked."""
 
     def collect(self) -> Iterator[Metric]:
-        """Accounts, ledger, outbox, deliveries, broker, signs of life, alerts; ages in seconds."""
+        """Accounts, ledger, tokens, outbox, deliveries, broker, signs of life, alerts; ages in seconds."""
         now = timezone.now()
         yield from account_families(now)
         yield from ledger_families()
+        yield from token_families(now)
         yield from outbox_families(now)
         yield delivery_family()
         yield broker_family()
@@ -135,6 +137,22 @@ def ledger_families() -> Iterator[GaugeMetricFamily]:
         ledger_difference(),
     )
     yield gauge("quarantine_open", "Messages in quarantine that nobody has settled.", quarantine_count())
+
+
+def token_families(now: datetime) -> Iterator[GaugeMetricFamily]:
+    """How old the oldest access token is, and how long the next to expire still lives; below 0 it is dead."""
+    ends = active_tokens().aggregate(refreshed=Min("refreshed_at"), expires=Min("expires_at"))
+    refreshed, expires = ends["refreshed"], ends["expires"]
+    yield gauge(
+        "oauth_token_age_seconds",
+        "Time since the OAuth token waiting longest was refreshed.",
+        (now - refreshed).total_seconds() if refreshed else None,
+    )
+    yield gauge(
+        "oauth_token_expires_in_seconds",
+        "Time until the next OAuth access token expires unless refreshed; negative once it has.",
+        (expires - now).total_seconds() if expires else None,
+    )
 
 
 def outbox_families(now: datetime) -> Iterator[GaugeMetricFamily]:

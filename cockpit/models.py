@@ -47,6 +47,7 @@ class Alert(models.Model):
         POLLING = "polling", _("E-mails are not fetched")
         LATE = "late", _("E-mails are fetched late")
         SENDING = "sending", _("Nothing is sent")
+        TOKEN = "token", _("Access about to end")
         UNDELIVERED = "undelivered", _("E-mails wait too long")
         UNSETTLED = "unsettled", _("E-mails need a decision")
         QUARANTINE = "quarantine", _("E-mails in quarantine")
@@ -60,7 +61,7 @@ class Alert(models.Model):
         CRITICAL = 3, _("Needs a person")
 
     # What owners of an account hear of; the rest only administrators can do something about.
-    OWNER_KINDS = (Kind.POLLING, Kind.SENDING, Kind.UNDELIVERED, Kind.UNSETTLED)
+    OWNER_KINDS = (Kind.POLLING, Kind.SENDING, Kind.TOKEN, Kind.UNDELIVERED, Kind.UNSETTLED)
     # An account with one of these carries no alert mail.
     KEEPS_FROM_SENDING = (Kind.POLLING, Kind.SENDING, Kind.UNDELIVERED)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.db.models import Q, QuerySet
 
-from mailaccounts.models import FurtherSender, MailAccount, MailAccountEmployee, SmtpSettings
+from mailaccounts.models import FurtherSender, MailAccount, MailAccountEmployee, OAuthToken, SmtpSettings
 from masterdata.models import Employee, Substitution
 
 
@@ -49,6 +49,11 @@ def accounts_in_trouble(*, failing_before: datetime, silent_since: datetime) -> 
     never = Q(health__last_success_at__isnull=True, created_at__lt=silent_since)
     silent = Q(health__failing_since__isnull=True) & (Q(health__last_success_at__lt=silent_since) | never)
     return polled_accounts().filter(paused | failing | silent).select_related("imap", "health")
+
+
+def active_tokens() -> QuerySet[OAuthToken]:
+    """OAuth tokens that accounts in use live on; those to be connected anew are their accounts' trouble."""
+    return OAuthToken.objects.filter(state=OAuthToken.State.ACTIVE, account__in=polled_accounts())
 
 
 def employees_of(account_ids: Collection[int]) -> dict[int, list[Employee]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Count, Exists, Min, OuterRef
+from django.db.models import Count, Exists, Min, OuterRef, Q
 from django.db.models.functions import Coalesce
 
 from cockpit.models import Alert
@@ -35,6 +35,7 @@ QUARANTINE_AFTER = timedelta(hours=1)
 BACKLOG_AFTER = timedelta(hours=1)
 # Whoever works in the outbox decides before anybody is alerted.
 DECISION_AFTER = timedelta(minutes=5)
+CONSENT_ENDS_WITHIN = timedelta(days=2)
 # What a restart or one slow minute brings about is nobody's business.
 BLIP = timedelta(minutes=2)
 # After a standstill of the workers every account is late; these minutes let them catch up.
@@ -117,6 +118,22 @@ def not_sending(now: datetime) -> Iterator[Finding]:
                 "code": throttle.error_code,
                 "host": account.smtp.host,
             },
+        )
+
+
+def token_ending(now: datetime) -> Iterator[Finding]:
+    """An access token that cannot be renewed, or a consent that ends soon; until then mail goes on."""
+    failing = Q(failing_since__isnull=False)
+    tokens = selectors.active_tokens().filter(failing | Q(consent_ends_at__lt=now + CONSENT_ENDS_WITHIN))
+    rows = tokens.values_list("account", "failing_since", "error_code", "consent_ends_at")
+    for account_id, failing_since, code, ends in rows:
+        yield Finding(
+            kind=Kind.TOKEN,
+            account_id=account_id,
+            severity=Severity.WARNING,
+            since=failing_since or (ends or now) - CONSENT_ENDS_WITHIN,
+            params={"code": code or "oauth_consent_ends"},
+            opens_after=BLIP if failing_since else timedelta(0),
         )
 
 
@@ -207,6 +224,7 @@ def alert_before(now: datetime) -> datetime:
 CONDITIONS: tuple[Condition, ...] = (
     not_polled,
     not_sending,
+    token_ending,
     not_delivered,
     not_settled,
     in_quarantine,

@@ -105,6 +105,8 @@ def _calm(alert: Alert) -> str:
         return _("Polling is paused until the settings are put right; the e-mails wait on the server.")
     if alert.kind == Kind.POLLING:
         return _("The e-mails wait on the server, and it is tried again by itself.")
+    if alert.kind == Kind.TOKEN:
+        return _("Until then e-mails are fetched and sent; afterwards they wait, and nothing is lost.")
     return _("Outgoing e-mails wait here; nothing is lost.")
 
 

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             name='Alert',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('polling', 'E-mails are not fetched'), ('late', 'E-mails are fetched late'), ('sending', 'Nothing is sent'), ('undelivered', 'E-mails wait too long'), ('unsettled', 'E-mails need a decision'), ('quarantine', 'E-mails in quarantine'), ('backlog', 'Large backlog'), ('watcher', 'Watcher silent'), ('worker', 'Background work silent')], max_length=12, verbose_name='what')),
+                ('kind', models.CharField(choices=[('polling', 'E-mails are not fetched'), ('late', 'E-mails are fetched late'), ('sending', 'Nothing is sent'), ('token', 'Access about to end'), ('undelivered', 'E-mails wait too long'), ('unsettled', 'E-mails need a decision'), ('quarantine', 'E-mails in quarantine'), ('backlog', 'Large backlog'), ('watcher', 'Watcher silent'), ('worker', 'Background work silent')], max_length=12, verbose_name='what')),
                 ('severity', models.PositiveSmallIntegerField(choices=[(1, 'For your information'), (2, 'Warning'), (3, 'Needs a person')])),
                 ('params', models.JSONField(default=dict)),
                 ('since', models.DateTimeField()),

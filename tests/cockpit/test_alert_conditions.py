@@ -10,10 +10,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from cockpit.alerts.conditions import findings
+from cockpit.alerts.wording import words_of
 from cockpit.models import Alert
 from jobs.models import Heartbeat, Instance
 from mailaccounts.health import LARGE_BACKLOG
-from mailaccounts.models import AccountHealth
+from mailaccounts.models import AccountHealth, OAuthToken
 from mailkit.errors import AuthenticationFailed, ConnectionFailed
 from outbound import throttling
 from outbound.models import DeliveryThrottle, OutgoingMessage
@@ -113,6 +114,45 @@ def test_a_refused_smtp_login_is_told_until_the_settings_change(look):
     info.smtp.save()
     look(1, 3)
     assert open_alerts() == []
+
+
+def connected(account, **fields) -> OAuthToken:
+    now = timezone.now()
+    values = {"refreshed_at": now, "expires_at": now + minutes(4), "consented_at": now} | fields
+    return OAuthToken.objects.create(account=account, provider="google", identity=account.email, **values)
+
+
+def test_r30_a_token_that_cannot_be_renewed_is_told_before_it_dies(look):
+    info = make_account(INFO)
+    token = connected(info, failing_since=timezone.now(), error_code="oauth_unavailable")
+    look(0, 1)
+    assert open_alerts() == []
+    look(2)
+    assert open_alerts() == [("token", INFO)]
+    assert "Anmeldedienst" in words_of(alert()).title
+    assert "Bis dahin" in words_of(alert()).cause
+    OAuthToken.objects.filter(pk=token.pk).update(failing_since=None, error_code="")
+    look(3, 5)
+    assert open_alerts() == []
+
+
+def test_r30_a_consent_for_a_limited_time_is_told_two_days_before_its_end(look):
+    token = connected(make_account(INFO), consent_ends_at=timezone.now() + timedelta(days=2, hours=1))
+    look(0)
+    assert not Alert.objects.exists()
+    OAuthToken.objects.filter(pk=token.pk).update(consent_ends_at=timezone.now() + timedelta(days=1))
+    look(1)
+    assert open_alerts() == [("token", INFO)]
+    assert alert().params["code"] == "oauth_consent_ends"
+
+
+def test_r30_an_ended_consent_is_the_accounts_trouble_not_the_tokens(look):
+    info = make_account(INFO)
+    ended = timezone.now()
+    connected(info, state="reconnect", failing_since=ended, consent_ends_at=ended)
+    trouble(info, code="oauth_reconnect_needed", age=minutes(1), paused=True)
+    look(0, 3)
+    assert open_alerts() == [("polling", INFO)]
 
 
 def test_a_dead_smtp_server_matters_only_while_mail_waits_for_it(look):

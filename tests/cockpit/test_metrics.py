@@ -21,7 +21,7 @@ from inbound.models import IncomingMessage, Mailbox
 from jobs import heartbeats, queues
 from jobs.models import Heartbeat
 from mailaccounts.health import LARGE_BACKLOG, health_card
-from mailaccounts.models import AccountHealth, ImapSettings, MailAccount
+from mailaccounts.models import AccountHealth, ImapSettings, MailAccount, OAuthToken
 from outbound.models import DeliveryAttempt, OutgoingMessage
 
 pytestmark = pytest.mark.django_db
@@ -276,6 +276,30 @@ def test_accounts_polled_recently(scrape):
     assert scrape()["erp_mail_accounts_polled_recently", ""] == 1
 
 
+def connected(name: str, *, refreshed: timedelta, expires: timedelta, **fields) -> OAuthToken:
+    now = timezone.now()
+    values = {"refreshed_at": now - refreshed, "expires_at": now + expires, "consented_at": now} | fields
+    return OAuthToken.objects.create(
+        account=account(name), provider="google", identity=f"{name}@erp.example", **values
+    )
+
+
+def test_r31_the_oldest_token_and_the_next_to_expire_are_seen(scrape):
+    age, left = ("erp_mail_oauth_token_age_seconds", ""), ("erp_mail_oauth_token_expires_in_seconds", "")
+    assert not {age, left} & set(scrape())
+    minute = timedelta(minutes=1)
+    connected("old", refreshed=50 * minute, expires=10 * minute)
+    connected("next", refreshed=5 * minute, expires=4 * minute)
+    lost = connected("lost", refreshed=900 * minute, expires=-840 * minute, state="reconnect")
+    held = connected("held", refreshed=900 * minute, expires=-840 * minute)
+    MailAccount.objects.filter(pk=held.account_id).update(on_hold_since=timezone.now())
+    figures = scrape()
+    assert 3000 <= figures[age] < 3060
+    assert 180 < figures[left] <= 240
+    OAuthToken.objects.filter(pk=lost.pk).update(state="active")
+    assert scrape()[left] < -50_000
+
+
 @pytest.mark.parametrize(
     ("name", "metric"),
     [("watcher", "watcher_heartbeat"), ("backup", "backup"), ("restore_drill", "restore_drill")],
@@ -307,6 +331,7 @@ def test_operators_read_about_every_metric_and_alert_on_none_that_is_not_there(s
     for name in ("worker", "watcher", "backup", "restore_drill"):
         heartbeats.beat(name)
     attempt(outgoing(account("service"), 1), "sent")
+    connected("token", refreshed=timedelta(0), expires=timedelta(hours=1))
     text = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
     assert set(re.findall(r"erp_mail_\w+", text)) == {name for name, _state in scrape()}
     states = re.findall(r"^\| `(\w+)` \|", text.split("## What each health state means")[1], re.MULTILINE)
