@@ -54,8 +54,12 @@ class Evidence:
         return row.state == State.IMPORTED and row.server_copy == ServerCopy.GONE
 
     def deleted(self, digest: bytes) -> int:
-        """How many copies of these bytes we say we have deleted."""
-        return sum(row.server_copy == ServerCopy.DELETED for row in self.rows_of(digest))
+        """How many copies of these bytes we have deleted, or may have right before a renumbering."""
+        deletes = TicketOptions.objects.get(account=self.account).deletes_on_server
+        return sum(
+            row.server_copy == ServerCopy.DELETED or (deletes and self.was_renumbered(row))
+            for row in self.rows_of(digest)
+        )
 
 
 def check(account: MailAccount, mailbox: Mailbox) -> ImportOutcome:
