@@ -32,10 +32,15 @@ def problem(guard: Guard) -> str:
 
 
 def exists(test: str) -> bool:
+    """Whether pytest would find it: file, classes, function, each inside the one before."""
     path, *names = test.split("::")
-    tree = ast.parse((ROOT / path).read_text())
-    known = {getattr(node, "name", "") for node in ast.walk(tree)}
-    return {name.partition("[")[0] for name in names} <= known
+    inside: list[ast.stmt] = ast.parse((ROOT / path).read_text()).body
+    for name in names:
+        found = [node for node in inside if getattr(node, "name", "") == name.partition("[")[0]]
+        if not found:
+            return False
+        inside = getattr(found[0], "body", [])
+    return True
 
 
 def test_every_guard_stands_where_the_list_says_once_and_its_tests_exist():
