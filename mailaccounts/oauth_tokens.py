@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -123,9 +124,8 @@ def _refreshed(account_id: int, lease: HeldLease) -> OAuthToken:
         _require_no_pause(token.provider)
         grant = oauth_requests.registration(token.provider).refresh(refresh_token_of(token))
     except GrantInvalid as error:
-        _mine(token).update(state=State.RECONNECT, error_code=error.code)
         logger.warning("Account %s must be connected with its provider anew: %s", account_id, error.detail)
-        raise AccountNotReady(error.detail, code=error.code) from None
+        return _write(token, lease, state=State.RECONNECT, error_code=error.code)
     except OAuthFailed as error:
         _note_failure(token, error)
         if _lives(token, _LAST_USE):
@@ -135,18 +135,22 @@ def _refreshed(account_id: int, lease: HeldLease) -> OAuthToken:
 
 
 def _save(token: OAuthToken, grant: Grant, lease: HeldLease) -> OAuthToken:
-    """Save the new tokens, unless a new consent has come in between, or a newer holder of the lease."""
     seal(token, grant, now=timezone.now())
-    changed = {name: getattr(token, name) for name in _REFRESHED_FIELDS}
-    try:
-        with transaction.atomic():
-            leases.renew(lease)
-            _mine(token).update(**changed)
-    except LeaseLost:
-        return _stored(token.account_id)
     OAuthClient.objects.filter(provider=token.provider, failures__gt=0).update(
         failures=0, retry_at=None, error_code="", error_detail=""
     )
+    return _write(token, lease, **{name: getattr(token, name) for name in _REFRESHED_FIELDS})
+
+
+def _write(token: OAuthToken, lease: HeldLease, **changed: object) -> OAuthToken:
+    """Write what the provider said and return the row as it is then; raise AccountNotReady if it has ended.
+
+    Nothing is written when a newer holder of the lease, or a new consent, has come in between: a rotated
+    token looks like an ended consent to whoever says it late.
+    """
+    with suppress(LeaseLost), transaction.atomic():
+        leases.renew(lease)
+        _mine(token).update(**changed)
     return _stored(token.account_id)
 
 

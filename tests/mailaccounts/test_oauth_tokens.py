@@ -14,11 +14,12 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
+from jobs import leases
 from mailaccounts import connections, health, oauth_consent, oauth_tokens
 from mailaccounts.errors import AccountNotReady
 from mailaccounts.models import AccountHealth, ConnectionEvent, MailAccount
 from mailaccounts.oauth_models import OAuthAuthorisation, OAuthClient, OAuthToken
-from mailaccounts.oauth_requests import ProviderTryLater, TryLater
+from mailaccounts.oauth_requests import GrantInvalid, ProviderTryLater, Registration, TryLater
 from mailaccounts.rotation import rotate
 from mailkit.errors import AuthenticationFailed
 from tests.fixtures_oauth import SESSION
@@ -255,6 +256,19 @@ def test_r30_a_login_that_the_server_refuses_is_followed_by_a_refresh(token, acc
     health.record_failure(account.pk, AuthenticationFailed("no", code="imap-disabled"))
     oauth_tokens.login_for(account.pk, "localhost")
     assert oauth_server.count("refresh_token") == 1
+
+
+def test_r30_r10_who_overslept_and_says_a_rotated_token_ends_no_consent(
+    token, account, oauth_server, monkeypatch
+):
+    def oversleep(registration, refresh_token):
+        leases.revoke([oauth_tokens.lease_name(account.pk)])
+        raise GrantInvalid("rotated meanwhile")
+
+    lives(minutes=4)
+    monkeypatch.setattr(Registration, "refresh", oversleep)
+    oauth_tokens.login_for(account.pk, "localhost")
+    assert OAuthToken.objects.get().state == OAuthToken.State.ACTIVE
 
 
 # --- a provider that is away ---------------------------------------------------------------------------
