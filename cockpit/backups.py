@@ -89,7 +89,7 @@ def newest(folder: Path) -> Path:
 
 def remove_older(folder: Path, keep: int) -> list[Path]:
     """Remove all but the ``keep`` newest backups of this installation; return what was removed."""
-    own = [file for file in _files(folder) if file.name.startswith(f"{slugify(settings.INSTANCE_NAME)}-2")]
+    own = [file for file in _files(folder) if file.stem.rpartition("-")[0] == slugify(settings.INSTANCE_NAME)]
     gone = own[:-keep]
     for file in gone:
         manifest_of(file).unlink()
@@ -209,4 +209,4 @@ def _files(folder: Path) -> list[Path]:
     """Backups with a manifest, oldest first."""
     described = [manifest.with_suffix("") for manifest in folder.glob("*.json")]
     found = [file for file in described if file.suffix in {".dump", ".sqlite3"}]
-    return sorted(found, key=lambda file: file.stem.rsplit("-", 1)[-1])
+    return sorted(found, key=lambda file: file.stem.rpartition("-")[2])
