@@ -186,7 +186,10 @@ def _time() -> Iterator[CheckMessage]:
 
 
 def _base_url() -> Iterator[CheckMessage]:
-    address = urlsplit(settings.BASE_URL)
+    try:
+        address = urlsplit(settings.BASE_URL)
+    except ValueError:  # such as "https://[erp"
+        address = urlsplit("")
     if settings.BASE_URL and (
         address.scheme not in {"http", "https"} or not address.netloc or address.query or address.fragment
     ):

@@ -87,6 +87,7 @@ def test_a_good_environment_has_no_findings(found):
         ({"CELERY_TIMEZONE": "UTC"}, "E015"),
         ({"BASE_URL": "erp.firma.de"}, "E016"),
         ({"BASE_URL": "https://erp.firma.de/?a=b"}, "E016"),
+        ({"BASE_URL": "https://[erp.firma.de"}, "E016"),
         ({"BASE_URL": "http://erp.firma.de"}, "W017"),
         ({"BEHIND_PROXY": False}, "W018"),
         ({"HTTPS": False}, "W019"),
