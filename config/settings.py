@@ -240,7 +240,8 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"polling_interval": 0.01}
     if CELERY_BROKER_URL.startswith("memory")
-    else {"visibility_timeout": 3600, "queue_order_strategy": "priority"}
+    # A broker that is silent keeps a page or /metrics waiting for seconds, not for ever.
+    else {"visibility_timeout": 3600, "queue_order_strategy": "priority", "socket_timeout": 3}
 )
 # A free worker takes from the first queue that holds a task (Redis; other brokers take turns): what a person
 # waits for, checks of servers, polls with news, then the rest of long polls (docs/scaling.md).
