@@ -61,8 +61,9 @@ def check_due(
     An account is reported as soon as its own server has answered, so a silent one delays nobody (R12): while
     it is waited for, accounts that become due are taken as well, for :data:`SLICE_SECONDS`. ``failing`` keeps
     to accounts that failed last, or to the others: servers known to be slow or dead are asked apart. An
-    account known to have work left over goes to ``on_backlog``, where given, without being asked. Returns how
-    many accounts were looked at.
+    account known to have work left over goes to ``on_backlog``, where given, without being asked; one that
+    failed last is asked first, as its poll would hold up a worker of its own. Returns how many accounts were
+    looked at.
     """
     ends_at = time.monotonic() + SLICE_SECONDS
     looks_at, more_are_due, looked = 0.0, True, 0
@@ -78,7 +79,7 @@ def check_due(
                 looks = _prepare_all(accounts)
                 looked += len(looks)
                 for look in looks:
-                    if look.has_work:
+                    if look.has_work and look.account.health.failing_since is None:
                         (on_backlog or on_news)(look.account.pk)
                     else:
                         asked[pool.submit(_ask, look)] = look
@@ -167,7 +168,7 @@ def _ask(look: Look) -> bool | MailError:
     wanted = look.account.imap.folders or [DEFAULT_FOLDER]
     try:
         with look.access.open() as session:
-            return any(
+            return look.has_work or any(
                 not discovery.is_unchanged(mailbox, session.status(mailbox.name))
                 for mailbox in look.mailboxes
                 if mailbox.name in wanted

@@ -206,6 +206,20 @@ def test_r12_one_check_at_a_time_waits_for_servers_that_failed(station):
     assert leases.acquire(checking.FAILING_LEASE, ttl=timedelta(seconds=60))  # given back
 
 
+def test_r12_work_left_over_on_a_dead_server_occupies_no_worker(make_station):
+    """Neither dead account was ever looked at: each poll of them would wait for its server."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    dead, back = make_station(port=port), make_station()
+    for station in (dead, back):
+        health.record_failure(station.account.pk, ConnectionTimeout())
+    _due(dead, back)
+    news: list[int] = []
+    assert checking.check_failing(news.append, on_backlog=news.append) == 2
+    assert news == [back.account.pk]
+    assert AccountHealth.objects.get(account=dead.account).failures == 2
+
+
 def test_r22_left_over_work_and_further_slices_wait_behind_polls_with_news(make_station, monkeypatch):
     sent: list[tuple[int, str | None]] = []
     monkeypatch.setattr(
