@@ -6,7 +6,6 @@
 import os
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from celery.schedules import crontab
 from csp.constants import NONCE, NONE, SELF
@@ -296,7 +295,7 @@ LOGGING = log_lines.configuration(
         SECRET_KEY,
         METRICS_TOKEN,
         DATABASES["default"].get("PASSWORD", ""),
-        urlsplit(CELERY_BROKER_URL).password or "",
+        env.url("CELERY_BROKER_URL", default=CELERY_BROKER_URL).password or "",
         *(entry.partition(":")[2] for entry in MAIL_KEYS),
     ),
 )

@@ -11,7 +11,7 @@ _FALSE = ("false", "off", "no", "n", "0", "")
 
 
 class StrictEnv(environ.Env):  # type: ignore[misc]  # the library publishes no types
-    """``environ.Env``, but ``HTTPS=ture`` is not taken for false, and a word for a number is named."""
+    """``environ.Env``, but ``HTTPS=ture`` is not taken for false; what is no number or URL is named."""
 
     def get_value(self, var: str, cast: Any = None, **options: Any) -> Any:
         given = self.ENVIRON.get(var)
@@ -20,5 +20,6 @@ class StrictEnv(environ.Env):  # type: ignore[misc]  # the library publishes no 
         try:
             return super().get_value(var, cast, **options)
         except ValueError:
-            # Without the value: it may be a secret in the wrong place.
-            raise ImproperlyConfigured(f"{var} cannot be read: it should be a number.") from None
+            # Without the value: it may be a secret in the wrong place, or hold one.
+            meant = "a number" if cast in {int, float} else "a URL, with special characters as %5B"
+            raise ImproperlyConfigured(f"{var} cannot be read: it should be {meant}.") from None

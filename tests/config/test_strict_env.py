@@ -38,3 +38,10 @@ def test_t9_a_word_for_a_number_is_named_without_its_value(env):
         env.int("DRAIN_SECONDS", default=25)
     assert "Kanari" not in str(caught.value)
     assert caught.value.__suppress_context__
+
+
+def test_t9_a_url_that_is_none_is_named_without_its_password(env):
+    env.ENVIRON["CELERY_BROKER_URL"] = "redis://erp:Kanari[4711@redis:6379/0"
+    with pytest.raises(ImproperlyConfigured, match=r"^CELERY_BROKER_URL .* a URL") as caught:
+        env.url("CELERY_BROKER_URL")
+    assert "Kanari" not in str(caught.value)
