@@ -155,7 +155,7 @@ def _has_unknown(account: MailAccount, mailboxes: Sequence[Mailbox]) -> bool:
     """Whether folders were never looked at, or not to their end: polled whatever the server says."""
     wanted = set(account.imap.folders or [DEFAULT_FOLDER])
     never_seen = wanted - {mailbox.name for mailbox in mailboxes if mailbox.seen_at}
-    return bool(never_seen) or any(mailbox.undiscovered for mailbox in mailboxes)
+    return bool(never_seen) or any(mailbox.undiscovered or mailbox.is_unfinished for mailbox in mailboxes)
 
 
 def _answered(asked: Mapping[Future[bool | MailError], Look]) -> set[Future[bool | MailError]]:

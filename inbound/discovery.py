@@ -131,6 +131,7 @@ def _note_count(visit: Visit, mailbox: Mailbox, status: FolderStatus, found: Seq
     with visit.fenced():
         mailbox.server_messages = _counted(status, found)
         mailbox.undiscovered = len(found)
+        mailbox.is_unfinished |= bool(found)
         if not found:
             mailbox.next_uid = max(mailbox.next_uid, status.uid_next)
         mailbox.seen_at = timezone.now()

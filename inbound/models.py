@@ -24,7 +24,8 @@ class Mailbox(models.Model):
     """One folder of an account and how far it is known: UIDs below ``next_uid`` have a ledger row.
 
     ``server_messages`` is what the server counted last, minus what was deleted by us since; ``undiscovered``
-    of them have no ledger row yet.
+    of them have no ledger row yet. ``is_unfinished`` from the moment a poll finds something until one comes to
+    the folder's end, deletions included: what was broken off in between is taken up without news (R2).
     """
 
     account = models.ForeignKey(MailAccount, on_delete=models.PROTECT, related_name="mailboxes")
@@ -34,6 +35,7 @@ class Mailbox(models.Model):
     next_uid = models.BigIntegerField(default=1)
     server_messages = models.PositiveIntegerField(default=0)
     undiscovered = models.PositiveIntegerField(default=0)
+    is_unfinished = models.BooleanField(default=False)
     seen_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -206,8 +206,13 @@ def _visit_folder(visit: Visit, session: ImapSession, mailbox: Mailbox) -> None:
             return
         discovery.enter(visit, session, mailbox, uids)
         _fetch_seen(visit, session, mailbox)
-    if not visit.is_over():
-        _clean_up(visit, session, mailbox)
+    if visit.is_over():
+        return
+    _clean_up(visit, session, mailbox)
+    if mailbox.is_unfinished and not visit.is_over():
+        with visit.fenced():
+            mailbox.is_unfinished = False
+            mailbox.save(update_fields=["is_unfinished"])
 
 
 def _finish_stored(visit: Visit, mailbox: Mailbox) -> None:

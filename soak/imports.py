@@ -104,7 +104,9 @@ def letters(chance: Random, writer: MailWriter, scene: Scene) -> list[Letter]:
             letter.is_old = True
             letter.flags |= {r"\Deleted"} if chance.random() < 0.3 else set()
     if (earlier := scene.mailbox.letters) and chance.random() < 0.4:
-        new.append(Letter(chance.choice(earlier).content, chance.choice(scene.mailbox.folders)))
+        again = chance.choice(earlier)
+        again.is_repeated = True
+        new.append(Letter(again.content, chance.choice(scene.mailbox.folders), is_repeated=True))
     return new
 
 

@@ -42,6 +42,7 @@ class Migration(migrations.Migration):
                 ('next_uid', models.BigIntegerField(default=1)),
                 ('server_messages', models.PositiveIntegerField(default=0)),
                 ('undiscovered', models.PositiveIntegerField(default=0)),
+                ('is_unfinished', models.BooleanField(default=False)),
                 ('seen_at', models.DateTimeField(null=True)),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='mailboxes', to='mailaccounts.mailaccount')),
             ],

@@ -11,7 +11,7 @@ from django.db import connections
 from django.utils import timezone
 
 from config.celery import app as celery
-from inbound import checking, polling, tasks
+from inbound import checking, cleanup, polling, tasks
 from inbound.models import Mailbox
 from jobs import draining, leases
 from mailaccounts import health
@@ -55,6 +55,21 @@ def test_mail_others_deleted_is_news(station):
         client.expunge()
     _due(station)
     assert _check() == [station.account.pk]
+
+
+def test_r2_a_deletion_that_was_not_reached_is_work_left_over(station, monkeypatch):
+    station.change(deletes_on_server=True, delete_imported_after=timezone.now() - timedelta(hours=1))
+    station.deliver(mail())
+    with monkeypatch.context() as patch:
+        patch.setattr(cleanup, "delete_on_server", lambda *_: pytest.fail("as a worker that dies here"))
+        with pytest.raises(pytest.fail.Exception):
+            station.poll_unchecked()
+    _due(station)
+    assert _check() == [station.account.pk]
+    station.poll()
+    assert station.server.flags(station.user) == {}
+    _due(station)
+    assert _check() == []
 
 
 def test_left_over_work_is_taken_up(station):
