@@ -24,8 +24,8 @@ class Mailbox(models.Model):
     """One folder of an account and how far it is known: UIDs below ``next_uid`` have a ledger row.
 
     ``server_messages`` is what the server counted last, minus what was deleted by us since; ``undiscovered``
-    of them have no ledger row yet. ``is_unfinished`` from the moment a poll finds something until one comes to
-    the folder's end, deletions included: what was broken off in between is taken up without news (R2).
+    of them have no ledger row yet. ``is_unfinished`` from the moment a poll finds something until one comes
+    to the folder's end, deletions included: what was broken off in between is taken up without news (R2).
     """
 
     account = models.ForeignKey(MailAccount, on_delete=models.PROTECT, related_name="mailboxes")
