@@ -141,7 +141,9 @@ def run_postgresql(*command: str, output: BinaryIO | None = None, database: dict
         remedy = "Install postgresql-client of the server's version"
         raise BackupFailed(f"{command[0]} is missing. {remedy}") from None
     if done.returncode:
-        raise BackupFailed(f"{command[0]} failed: {done.stderr.strip()}")
+        # The program's own lines; the server's below them (DETAIL, CONTEXT) quote rows, hence mail.
+        words = [line for line in done.stderr.splitlines() if line.startswith(f"{command[0]}: ")]
+        raise BackupFailed(f"{command[0]} failed: {' '.join(words) or done.returncode}")
 
 
 def tables() -> list[str]:

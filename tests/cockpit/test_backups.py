@@ -132,6 +132,26 @@ def _fail(target: Path) -> None:
     raise BackupFailed("pg_dump failed")
 
 
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite is copied by no program")
+def test_t9_a_restore_that_fails_quotes_no_mail(tmp_path):
+    file, where = tmp_path / "notes.dump", connection.settings_dict
+    into = f"--dbname={where['NAME']}"
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE notes (note text)")
+        cursor.execute("INSERT INTO notes VALUES ('Kanari-Inhalt')")
+        try:
+            backups.run_postgresql(
+                "pg_dump", "--format=custom", "--table=notes", f"--file={file}", into, database=where
+            )
+            cursor.execute("TRUNCATE notes")
+            cursor.execute("ALTER TABLE notes ADD CHECK (note = '')")
+            with pytest.raises(BackupFailed, match='COPY failed for table "notes"') as failed:
+                backups.run_postgresql("pg_restore", "--data-only", into, str(file), database=where)
+        finally:
+            cursor.execute("DROP TABLE notes")
+    assert "Kanari" not in str(failed.value)
+
+
 def test_older_backups_of_this_installation_are_removed_when_asked(tmp_path, run):
     folder = tmp_path / "backups"
     folder.mkdir()
