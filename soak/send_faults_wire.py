@@ -34,7 +34,9 @@ def fall_silent(outbox: Outbox) -> None:
     where = outbox.rng.choice(list(_BEFORE_DOT))
     pattern, from_server = _BEFORE_DOT[where]
     outbox.faults.append(f"silence at {where}")
-    outbox.cut(Cut(pattern=pattern, from_server=from_server, is_silent=True, times=1), timeout=1.0)
+    # Withheld itself: after a DATA that arrives, the reply to the dot is waited for, five minutes long.
+    silence = Cut(pattern=pattern, from_server=from_server, includes_match=False, is_silent=True, times=1)
+    outbox.cut(silence, timeout=1.0)
 
 
 def cut_in_body(outbox: Outbox) -> None:
