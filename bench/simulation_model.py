@@ -236,7 +236,7 @@ class World:
         if account.is_dead:
             self._fail(account)
         elif account.waiting:
-            self.wake(POLLS, account, self.now)
+            self.wake(BACKLOG if account.is_left_over else POLLS, account, self.now)
         else:
             self._succeed(account, account.period)
 
@@ -319,7 +319,7 @@ class Check:
         world, costs = self._world, self._world.costs
         self._compute(costs.check)
         for account in accounts:
-            if account.is_left_over:
+            if account.is_left_over and not self._failing:
                 world.wake(BACKLOG, account, self._computed)
                 continue
             self._asked += 1
