@@ -121,8 +121,9 @@ def _meet(circumstances: Circumstances) -> None:
     for name in list(root.manager.loggerDict):
         logging.getLogger(name).handlers = []
     settings.MAIL_TIMEOUT_SECONDS = circumstances.timeout
-    os.environ["CELERY_BROKER_URL"] = circumstances.broker_url  # comes before what is configured
-    app.conf.update(broker_transport_options={})
+    url = circumstances.broker_url
+    os.environ["CELERY_BROKER_URL"] = url  # comes before what is configured
+    app.conf.update(broker_read_url=url, broker_write_url=url, broker_transport_options={})
     # What multiprocessing would call: forget the connections of the parent.
     app._after_fork()  # type: ignore[attr-defined]  # noqa: SLF001
     if circumstances.database_port:
