@@ -2,6 +2,7 @@
 
 import os
 import time
+import uuid
 
 import psycopg
 import pytest
@@ -25,7 +26,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def installation(dovecot, authority, tmp_path_factory):
     """Watcher and worker with a database and a broker of their own, running and warm."""
-    database_url = os.environ["TEST_DATABASE_URL"].rpartition("/")[0] + "/push_flow"
+    database_url = f"{os.environ['TEST_DATABASE_URL'].rpartition('/')[0]}/push_flow_{uuid.uuid4().hex}"
     databases.create(database_url)
     with (
         with_services.redis(tmp_path_factory.mktemp("redis")) as broker,
