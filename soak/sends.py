@@ -46,12 +46,14 @@ _POSTGRESQL: Final[dict[Fault, int]] = {
 _OWN_DATABASE: Final[dict[Fault, int]] = {worker_faults.crash_database: 1}
 
 
-def run(seed: int, services: Services) -> SendOutcome:
-    """Run the scenario ``seed``: the number decides mails and faults, and through which server they go."""
+def run(seed: int, services: Services, rounds: int = ROUNDS) -> SendOutcome:
+    """Run the scenario ``seed``: the number decides mails and faults, and through which server they go; fewer
+    ``rounds`` are its first.
+    """
     rng = random.Random(seed)
     with begin(seed, rng, services) as outbox:
         faults = _faults(outbox)
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             outbox.queue(rng.randint(*_MAILS_A_ROUND))
             outbox.pass_time()
             rng.choices(list(faults), list(faults.values()))[0](outbox)
