@@ -301,9 +301,11 @@ class Check:
         if self._is_over:
             return
         world = self._world
-        room = checking.THREADS - self._asked
-        is_time = world.now >= self._looks_at or (self._more_are_due and room >= checking.THREADS // 2)
-        if world.now < self._ends_at and is_time and room:
+        free = checking.THREADS - self._asked
+        has_room = free >= checking.THREADS // 2
+        is_time = world.now >= self._looks_at or (self._more_are_due and has_room)
+        if world.now < self._ends_at and is_time and free > 0:
+            room = free + checking.THREADS if has_room else free
             claimed = world.claim(room, failing=self._failing)
             self._more_are_due = len(claimed) == room
             self._looks_at = world.now + checking.LOOK_AGAIN_SECONDS

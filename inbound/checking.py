@@ -71,9 +71,11 @@ def check_due(
     pool = ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="check")
     try:
         while not draining.has_begun():
-            now, room = time.monotonic(), THREADS - len(asked)
-            is_time = now >= looks_at or (more_are_due and room >= THREADS // 2)
-            if now < ends_at and room and is_time:
+            now, free = time.monotonic(), THREADS - len(asked)
+            has_room = free >= THREADS // 2
+            if now < ends_at and free > 0 and (now >= looks_at or (more_are_due and has_room)):
+                # While most threads are free, some accounts may wait for one: claims cost more than they do.
+                room = free + THREADS if has_room else free
                 accounts = _claim(room, failing)
                 more_are_due, looks_at = len(accounts) == room, now + LOOK_AGAIN_SECONDS
                 looks = _prepare_all(accounts)
