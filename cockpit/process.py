@@ -69,8 +69,8 @@ class OneProcess:
         draining.begin()
         self._watcher.stop()
         self._beat.stop(wait=False)
-        # Requests in hand end while the loop still carries their answers; it would itself go on for as long as
-        # a browser keeps its connection.
+        # Requests in hand end while the loop still carries their answers; the loop itself would go on for as
+        # long as a browser keeps its connection.
         self._server.task_dispatcher.shutdown(timeout=REQUEST_SECONDS)
         self._server.close()
         ending = thread("end", lambda: self._worker.stop(exitcode=0))
