@@ -40,7 +40,7 @@ test: setup ## All tests: on PostgreSQL and Redis, then on SQLite
 
 test-sqlite: setup ## The same on SQLite and the in-memory broker, but for the browser and what has no database
 	@$(BIN)/pytest -n auto --dist loadgroup --create-db -m "not browser" --ignore tests/mailkit --ignore tests/fuzz \
-		--ignore tests/bench --ignore tests/config/test_first_run.py --ignore tests/config/test_compose.py $(ARGS)
+		--ignore tests/bench --ignore tests/inbound/test_broker.py --ignore tests/config/test_first_run.py --ignore tests/config/test_compose.py $(ARGS)
 
 bench: setup ## Every benchmark but the long one, against its reference in the same run; appends to docs/benchmarks.md
 	@scripts/test-packages dovecot-imapd postgresql redis-server isync
