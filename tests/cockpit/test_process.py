@@ -2,12 +2,12 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from tests.browser.demo import free_base_port
 from tests.servers import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_one_process_watches_mailboxes_and_ends_soon(tmp_path):
     log = tmp_path / "log"
-    command = [sys.executable, "scripts/demo.py", "--port", str(_port()), "--folder", str(tmp_path / "demo")]
+    port, folder = free_base_port(), tmp_path / "demo"
+    command = [sys.executable, "scripts/demo.py", "--port", str(port), "--folder", str(folder)]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, env={**os.environ, "LOG_LEVEL": "INFO"}, stdout=output, stderr=output
@@ -29,18 +30,3 @@ def test_the_one_process_watches_mailboxes_and_ends_soon(tmp_path):
     finally:
         process.kill()
         process.wait()
-
-
-def _port() -> int:
-    """A port whose companions for IMAP and SMTP, a little above, are free, too: below those that the system
-    gives away, as other tests get theirs there.
-    """
-    return next(port for port in range(21_000 + os.getpid() % 9_000, 32_000) if _are_free(port))
-
-
-def _are_free(port: int) -> bool:
-    for one in (port, port + 25, port + 143):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", one)) == 0:
-                return False
-    return True
