@@ -13,7 +13,6 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.functional import Promise
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -46,9 +45,7 @@ class ActionPage(OutboxMixin, ConfirmPage[OutgoingMessage]):
 
     def get_success_url(self) -> str:
         """Back to where the button was, else to the mail."""
-        wanted = self.request.POST.get("next", "")
-        is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
-        return wanted if wanted and is_ours else self.object.get_absolute_url()
+        return self.get_next_url(self.object.get_absolute_url())
 
     def perform(self, form: BaseForm | None) -> str:
         try:

@@ -11,7 +11,6 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -104,6 +103,4 @@ class Acknowledge(AlertsMixin):
         alert = get_object_or_404(alerts.select_related("account"), pk=pk)
         if services.acknowledge(alert=alert, by=self.user):
             messages.success(request, _("Seen: no reminder is mailed unless it gets worse."))
-        wanted = request.POST.get("next", "")
-        is_ours = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None)
-        return redirect(wanted if wanted and is_ours else reverse("cockpit:alerts"))
+        return redirect(self.get_next_url(reverse("cockpit:alerts")))

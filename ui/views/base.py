@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.utils.functional import Promise
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views import View
 
 if TYPE_CHECKING:
@@ -53,6 +54,11 @@ class PageMixin(View):
     def get_crumbs(self) -> list[Crumb]:
         """Pages above this one, outermost first; the page itself is added."""
         return []
+
+    def get_next_url(self, otherwise: str) -> str:
+        """Where the button was (``next``), if that is a page of ours; else ``otherwise``."""
+        wanted = self.request.POST.get("next", "")
+        return wanted if url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) else otherwise
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Context of the template; extend with ``super()``."""
