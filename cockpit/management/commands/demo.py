@@ -54,13 +54,13 @@ class Command(BaseCommand):
             server = DemoMailServer(
                 folder, imap_port=imap_port, smtp_port=smtp_port, passwords=cast.MAILBOXES
             )
-            with stopped_by_signal() as stopped, server:
+            with stopped_by_signal() as wait_for_signal, server:
                 feeder = Feeder(server.mailboxes, folder / "feeder.json")
                 process.start()
                 feeder.start()
                 self.stdout.write(self.welcome(port, imap_port, smtp_port))
                 self.stdout.flush()
-                stopped.wait()
+                wait_for_signal()
                 self.stdout.write("\nStopping; running tasks finish first.")
                 feeder.stop()
                 has_ended = process.stop()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-import threading
+import socket
 from argparse import ArgumentParser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -31,27 +30,38 @@ class Command(BaseCommand):
             raise CommandError(
                 f"Port {options['port']} is not free ({error.strerror}). Choose another with --port."
             ) from error
-        with stopped_by_signal() as stopped:
+        with stopped_by_signal() as wait_for_signal:
             process.start()
             self.stdout.write(f"Running at http://{options['host']}:{options['port']}/ – Ctrl-C ends it.")
             self.stdout.flush()
-            stopped.wait()
+            wait_for_signal()
         self.stdout.write("Stopping; running tasks finish first.")
         if not process.stop():
             break_off()
 
 
 @contextmanager
-def stopped_by_signal() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, while the context lasts."""
-    stopped = threading.Event()
+def stopped_by_signal() -> Iterator[Callable[[], None]]:
+    """Yield a function that returns once SIGINT or SIGTERM has come, before the call or after.
 
-    def note(_number: int, _frame: FrameType | None) -> None:
-        stopped.set()
+    The signal itself writes a byte, which is waited for. A ``threading.Event`` set by a handler would be
+    missed: Python runs handlers in the main thread, which sleeps on when the signal reached another thread,
+    or itself just before it fell asleep.
+    """
+    wanted = {signal.SIGINT, signal.SIGTERM}
+    reader, writer = socket.socketpair()
+    writer.settimeout(0)
 
-    previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    def wait() -> None:
+        while not wanted.intersection(reader.recv(64)):
+            pass
+
+    with reader, writer:
+        previous_fd = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+        previous = {number: signal.signal(number, lambda *_: None) for number in wanted}
+        try:
+            yield wait
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(previous_fd)
