@@ -31,7 +31,7 @@ from masterdata import roles
 from ui import formatting
 from ui.conditional import not_modified_or
 from ui.csv_export import Column
-from ui.views import Choices, ConfirmPage, ListPage, Option, PageMixin, RefusedError, Segments
+from ui.views import Choices, ConfirmPage, ListPage, Option, PageMixin, Segments
 from ui.views.base import Crumb
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ class RowPage(QuarantineMixin, ConfirmPage[IncomingMessage]):
     """Asks before something is done with one message."""
 
     object: IncomingMessage
+    refusals = (QuarantineError,)
 
     def get_queryset(self) -> QuerySet[IncomingMessage]:
         rows = IncomingMessage.objects.visible_to(self.user).filter(quarantined_at__isnull=False)
@@ -157,16 +158,6 @@ class RowPage(QuarantineMixin, ConfirmPage[IncomingMessage]):
 
     def get_heading(self) -> str | Promise:
         return self.object.subject or _("(no subject)")
-
-    def perform(self, form: BaseForm | None) -> str:
-        try:
-            return self.act(form)
-        except QuarantineError as refusal:
-            raise RefusedError(str(refusal)) from refusal
-
-    def act(self, form: BaseForm | None) -> str:
-        """Do it; raises QuarantineError."""
-        raise NotImplementedError
 
 
 class Retry(RowPage):
@@ -177,7 +168,7 @@ class Retry(RowPage):
     def get_consequences(self) -> list[str]:
         return [_("The message is read once more from its original. If it succeeds, it becomes a ticket.")]
 
-    def act(self, _form: BaseForm | None) -> str:
+    def perform(self, _form: BaseForm | None) -> str:
         quarantine.retry(row=self.object, by=self.user)
         return _("The message is being tried again. It leaves this list once it has succeeded.")
 
@@ -193,7 +184,7 @@ class ReadAnyway(RowPage):
             _("The message (%(size)s) is read in spite of its reason and becomes a ticket.") % {"size": size}
         ]
 
-    def act(self, _form: BaseForm | None) -> str:
+    def perform(self, _form: BaseForm | None) -> str:
         quarantine.read_anyway(row=self.object, by=self.user)
         return _("The message is being fetched. It leaves this list once it has succeeded.")
 
@@ -209,7 +200,7 @@ class Discard(RowPage):
     def get_consequences(self) -> list[str]:
         return [_("The message becomes no ticket. Row and original are kept; nothing changes on the server.")]
 
-    def act(self, form: BaseForm | None) -> str:
+    def perform(self, form: BaseForm | None) -> str:
         quarantine.discard(row=self.object, by=self.user, reason=form.cleaned_data["reason"] if form else "")
         return _("The message has been discarded.")
 
@@ -225,17 +216,9 @@ class Original(RowPage):
             _("The content of e-mails is confidential. That you read this one is recorded with your reason.")
         ]
 
-    def post(self, request: HttpRequest, *_args: Any, **_kwargs: Any) -> HttpResponseBase:
-        self.object = self.get_object()
-        form = ReasonForm(data=request.POST)
-        if not form.is_valid():
-            return self.render(form=form, status=422)
-        try:
-            content = quarantine.read_original(
-                row=self.object, by=self.user, reason=form.cleaned_data["reason"]
-            )
-        except QuarantineError as refusal:
-            return self.render(form=form, obstacle=str(refusal), status=422)
+    def perform(self, form: BaseForm | None) -> HttpResponse:
+        reason = form.cleaned_data["reason"] if form else ""
+        content = quarantine.read_original(row=self.object, by=self.user, reason=reason)
         return _download(content, f"quarantine-{self.object.pk}.eml")
 
 

@@ -22,7 +22,7 @@ from outbound.forms import SendAgainForm
 from outbound.models import OutgoingMessage
 from outbound.views import OutboxMixin
 from ui import formatting
-from ui.views import ConfirmPage, RefusedError
+from ui.views import ConfirmPage
 from ui.views.base import Crumb
 
 MAX_BULK = 200
@@ -33,6 +33,7 @@ class ActionPage(OutboxMixin, ConfirmPage[OutgoingMessage]):
     """One action on one mail; a refusal is shown in the words of its error."""
 
     object: OutgoingMessage
+    refusals = (OutboundError,)
 
     def get_queryset(self) -> QuerySet[OutgoingMessage]:
         return presentation.with_everything(OutgoingMessage.objects.visible_to(self.user))
@@ -47,16 +48,6 @@ class ActionPage(OutboxMixin, ConfirmPage[OutgoingMessage]):
         """Back to where the button was, else to the mail."""
         return self.get_next_url(self.object.get_absolute_url())
 
-    def perform(self, form: BaseForm | None) -> str:
-        try:
-            return self.act(form)
-        except OutboundError as error:
-            raise RefusedError(str(error)) from error
-
-    def act(self, form: BaseForm | None) -> str:
-        """Do it and say so; raises OutboundError."""
-        raise NotImplementedError
-
 
 class Cancel(ActionPage):
     """*Abbrechen*."""
@@ -68,7 +59,7 @@ class Cancel(ActionPage):
     def get_consequences(self) -> list[str]:
         return [_("The e-mail is not sent. It stays in the outbox as cancelled.")]
 
-    def act(self, _form: BaseForm | None) -> str:
+    def perform(self, _form: BaseForm | None) -> str:
         services.cancel(message=self.object, by=self.user)
         return _("The e-mail will not be sent.")
 
@@ -81,7 +72,7 @@ class TryNow(ActionPage):
     def get_consequences(self) -> list[str]:
         return [_("The e-mail is tried at once instead of waiting for its next attempt.")]
 
-    def act(self, _form: BaseForm | None) -> str:
+    def perform(self, _form: BaseForm | None) -> str:
         services.try_now(message=self.object, by=self.user)
         return _("The e-mail is being tried now.")
 
@@ -119,7 +110,7 @@ class SendAgain(ActionPage):
             )
         return lines
 
-    def act(self, form: BaseForm | None) -> str:
+    def perform(self, form: BaseForm | None) -> str:
         chosen = form.cleaned_data if form else {}
         services.send_again(
             message=self.object,
@@ -138,7 +129,7 @@ class Arrived(ActionPage):
     def get_consequences(self) -> list[str]:
         return [_("The e-mail counts as settled and is not sent again.")]
 
-    def act(self, _form: BaseForm | None) -> str:
+    def perform(self, _form: BaseForm | None) -> str:
         services.settle_as_arrived(message=self.object, by=self.user)
         return _("Noted: the e-mail arrived.")
 
@@ -151,7 +142,7 @@ class Dismiss(ActionPage):
     def get_consequences(self) -> list[str]:
         return [_("The e-mail stays undelivered and no longer counts as open trouble.")]
 
-    def act(self, _form: BaseForm | None) -> str:
+    def perform(self, _form: BaseForm | None) -> str:
         services.dismiss(message=self.object, by=self.user)
         return _("Noted: nothing more is to be done.")
 
@@ -164,7 +155,7 @@ class CopyAgain(ActionPage):
     def get_consequences(self) -> list[str]:
         return [_("The copy is placed in the Sent folder at once. The e-mail itself is not sent again.")]
 
-    def act(self, _form: BaseForm | None) -> str:
+    def perform(self, _form: BaseForm | None) -> str:
         services.copy_again(message=self.object, by=self.user)
         return _("The copy is being made.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
@@ -27,11 +28,12 @@ class RefusedError(Exception):
     """Raised by ``perform`` with the reason, in the user's words, why nothing was done."""
 
 
-class ConfirmPage(PageMixin, Generic[M]):
+class ConfirmPage(PageMixin, ABC, Generic[M]):
     """Ask about one object, then ``perform``. GET changes nothing.
 
     Attributes: ``queryset`` (scoped), ``consequences`` (lines), ``submit_label``, ``tone`` of the callout,
-    ``is_danger``, ``form_class`` for a reason or another choice.
+    ``is_danger``, ``form_class`` for a reason or another choice, ``refusals``: errors whose words say why
+    nothing was done.
     """
 
     template_name = "ui/confirm.html"
@@ -42,6 +44,7 @@ class ConfirmPage(PageMixin, Generic[M]):
     tone = "hint"
     is_danger = False
     form_class: type[BaseForm] | None = None
+    refusals: tuple[type[Exception], ...] = (RefusedError,)
     object: M
 
     def get_queryset(self) -> QuerySet[M]:
@@ -58,9 +61,11 @@ class ConfirmPage(PageMixin, Generic[M]):
         """Sentences that say what will happen."""
         return ()
 
-    def perform(self, form: BaseForm | None) -> str | Promise:
-        """Do it; return the message to show (or ""). RefusedError says why it cannot be done."""
-        raise NotImplementedError
+    @abstractmethod
+    def perform(self, form: BaseForm | None) -> str | Promise | HttpResponseBase:
+        """Do it; return the message to show (or ""), or an answer of its own. One of ``refusals`` says why it
+        cannot be done.
+        """
 
     def get_form(self, **data: Any) -> BaseForm | None:
         """The form to fill in before it is done, if any."""
@@ -87,11 +92,13 @@ class ConfirmPage(PageMixin, Generic[M]):
         if form is not None and not form.is_valid():
             return self.render(form=form, status=422)
         try:
-            message = self.perform(form)
-        except RefusedError as reason:
+            outcome = self.perform(form)
+        except self.refusals as reason:
             return self.render(form=form, obstacle=str(reason), status=422)
-        if message:
-            messages.success(request, str(message))
+        if isinstance(outcome, HttpResponseBase):
+            return outcome
+        if outcome:
+            messages.success(request, str(outcome))
         return redirect(self.get_success_url())
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

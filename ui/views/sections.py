@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
 from django.contrib import messages
@@ -18,7 +19,7 @@ from ui.views.base import PageMixin
 M = TypeVar("M", bound=Model)
 
 
-class SectionPage(PageMixin, Generic[M]):
+class SectionPage(PageMixin, ABC, Generic[M]):
     """Shows one section of an owner and saves it.
 
     Subclasses give ``registry``, ``get_owner`` (scoped, Http404), ``get_section_url`` and ``fence`` (revoke
@@ -31,14 +32,15 @@ class SectionPage(PageMixin, Generic[M]):
     owner: M
     section: Section
 
+    @abstractmethod
     def get_owner(self) -> M:
         """The owner of the URL, among those the user may see."""
-        raise NotImplementedError
 
+    @abstractmethod
     def get_section_url(self, section: Section) -> str:
         """URL of a tab."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fence(self) -> None:
         """Stop work that runs under the old settings; called inside the saving transaction."""
 
