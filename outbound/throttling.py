@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from mailaccounts.errors import AccountNotReady
-from mailaccounts.models import ImapSettings, MailAccount, OAuthToken, SmtpSettings
+from mailaccounts.models import ImapSettings, MailAccount, SmtpSettings
 from mailkit.errors import AuthenticationFailed, MailError
 from mailkit.imap_errors import is_temporary
 from outbound.clock import retry_delay
@@ -63,7 +63,7 @@ def has_new_settings(account: MailAccount) -> bool:
 def sending_accounts() -> QuerySet[MailAccount]:
     """Accounts that may transport mail, with all that :func:`is_held_off` looks at."""
     accounts = MailAccount.objects.active().filter(smtp__is_enabled=True)
-    return accounts.select_related("smtp", "imap", "delivery_throttle")
+    return accounts.select_related("smtp", "imap", "delivery_throttle", "oauth_token")
 
 
 def settings_fingerprint(account: MailAccount) -> str:
@@ -73,16 +73,16 @@ def settings_fingerprint(account: MailAccount) -> str:
     values = [
         *([smtp.transport, smtp.host, smtp.port, smtp.security, smtp.authentication] if smtp else []),
         *([smtp.has_own_login, smtp.username, smtp.password_encrypted, smtp.client_alias] if smtp else []),
-        *([imap.username, imap.password_encrypted, *_consent(imap)] if imap else []),
+        *([imap.username, imap.password_encrypted, *_consent(account, imap)] if imap else []),
     ]
     return hashlib.sha256(repr([str(value) for value in values]).encode()).hexdigest()
 
 
-def _consent(imap: ImapSettings) -> list[object]:
+def _consent(account: MailAccount, imap: ImapSettings) -> list[object]:
     """When the consent to sign in by OAuth was given: a new one is as good as new settings (R30)."""
-    if imap.authentication != ImapSettings.Authentication.OAUTH:
+    if imap.authentication != ImapSettings.Authentication.OAUTH or not hasattr(account, "oauth_token"):
         return []
-    return [*OAuthToken.objects.filter(account=imap.account_id).values_list("consented_at", flat=True)]
+    return [account.oauth_token.consented_at]
 
 
 def _is_refused_login(error: MailError) -> bool:

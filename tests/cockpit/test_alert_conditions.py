@@ -283,6 +283,9 @@ def test_looking_costs_the_same_with_few_and_many_accounts(original):
     for number in range(10):
         account = make_account(f"a{number}@firma.example")
         trouble(account, age=minutes(40))
+        account.imap.authentication = "oauth"
+        account.imap.save()
+        connected(account)
         throttling.hold_off(account, AuthenticationFailed("no"))
         outgoing(account, state="failed", finished_at=timezone.now())
     assert cost() == few
