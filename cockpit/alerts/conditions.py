@@ -24,7 +24,7 @@ from mailaccounts.health import LARGE_BACKLOG
 from mailaccounts.models import AccountHealth, MailAccount
 from outbound import throttling
 from outbound.clock import first_due_at
-from outbound.models import OutgoingMessage
+from outbound.models import DeliveryThrottle, OutgoingMessage
 from outbound.selectors import overdue
 
 Kind, Severity = Alert.Kind, Alert.Severity
@@ -71,18 +71,8 @@ def not_polled(now: datetime) -> Iterator[Finding]:
     for account in selectors.accounts_in_trouble(failing_before=alert_before(now), silent_since=silent_since):
         health = getattr(account, "health", None) or AccountHealth(account=account)
         if health.failing_since:
-            yield Finding(
-                kind=Kind.POLLING,
-                account_id=account.pk,
-                severity=Severity.CRITICAL if health.is_paused else Severity.WARNING,
-                since=health.failing_since,
-                params={
-                    "reason": "paused" if health.is_paused else "failing",
-                    "code": health.error_code,
-                    "host": account.imap.host,
-                },
-                opens_after=timedelta(0) if health.is_paused else BLIP,
-            )
+            blip = timedelta(0) if health.is_paused else BLIP
+            yield _failure(Kind.POLLING, health, health.failing_since, account.imap.host, opens_after=blip)
         elif is_late(account, health, now):
             yield Finding(
                 kind=Kind.LATE,
@@ -108,17 +98,7 @@ def not_sending(now: datetime) -> Iterator[Finding]:
         is_long = throttle.failing_since <= alert_before(now) and account.has_waiting
         if throttling.has_new_settings(account) or not (throttle.is_paused or is_long):
             continue
-        yield Finding(
-            kind=Kind.SENDING,
-            account_id=account.pk,
-            severity=Severity.CRITICAL if throttle.is_paused else Severity.WARNING,
-            since=throttle.failing_since,
-            params={
-                "reason": "paused" if throttle.is_paused else "failing",
-                "code": throttle.error_code,
-                "host": account.smtp.host,
-            },
-        )
+        yield _failure(Kind.SENDING, throttle, throttle.failing_since, account.smtp.host)
 
 
 def token_ending(now: datetime) -> Iterator[Finding]:
@@ -214,6 +194,26 @@ def silent_watcher(now: datetime) -> Iterator[Finding]:
     )
     for at in silent.values_list("at", flat=True):
         yield Finding(kind=Kind.WATCHER, severity=Severity.WARNING, since=at, opens_after=BLIP)
+
+
+def _failure(
+    kind: Alert.Kind,
+    state: AccountHealth | DeliveryThrottle,
+    since: datetime,
+    host: str,
+    *,
+    opens_after: timedelta = timedelta(0),
+) -> Finding:
+    """One way of an account: paused until a person acts, or tried again and again."""
+    severity, reason = (Severity.CRITICAL, "paused") if state.is_paused else (Severity.WARNING, "failing")
+    return Finding(
+        kind=kind,
+        account_id=state.account_id,
+        severity=severity,
+        since=since,
+        params={"reason": reason, "code": state.error_code, "host": host},
+        opens_after=opens_after,
+    )
 
 
 def alert_before(now: datetime) -> datetime:
