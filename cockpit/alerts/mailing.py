@@ -70,12 +70,6 @@ class Due:
         )
         return Due(*parts)
 
-    def occasion_of(self, alert: Alert) -> Occasion:
-        """Why the alert is told."""
-        if alert in self.cleared:
-            return Occasion.ALL_CLEAR
-        return Occasion.REMINDER if alert in self.reminders else Occasion.OPENED
-
 
 def mail_due(lease: HeldLease, *, now: datetime) -> None:
     """Queue the mails that are due. Raises LeaseLost when another worker has taken over.
@@ -92,7 +86,7 @@ def mail_due(lease: HeldLease, *, now: datetime) -> None:
     letters = compose(due, readers, carrier) if carrier else []
     with transaction.atomic():
         leases.renew(lease)
-        _queue(letters, due)
+        _queue(letters)
         _note(due, letters, has_carrier=carrier is not None, now=now)
 
 
@@ -149,7 +143,8 @@ def take_back_stuck(lease: HeldLease, carrier: MailAccount) -> None:
     waiting = OutgoingMessage.objects.filter(
         alert_notices__isnull=False, state=OutgoingMessage.State.QUEUED
     ).exclude(account=carrier)
-    able = {account.pk for account in throttling.sending_accounts() if not _failed_last(account)}
+    holders = throttling.sending_accounts().filter(pk__in=waiting.values("account"))
+    able = {account.pk for account in holders if not _failed_last(account)}
     for message in waiting.exclude(account__in=able).distinct():
         # NotPossible: a worker took it in this moment.
         with suppress(NotPossible), transaction.atomic():
@@ -190,13 +185,20 @@ def _draft(part: Due, reader: Reader, carrier: MailAccount, firm: str) -> Draft:
     )
 
 
-def _queue(letters: Sequence[Letter], due: Due) -> None:
+def _queue(letters: Sequence[Letter]) -> None:
     rows = services.queue_many([letter.composed for letter in letters], by=None) if letters else []
     AlertNotice.objects.bulk_create(
-        AlertNotice(alert=alert, message=row, occasion=due.occasion_of(alert))
+        AlertNotice(alert=alert, message=row, occasion=_occasion(alert))
         for row, letter in zip(rows, letters, strict=True)
         for alert in letter.alerts
     )
+
+
+def _occasion(alert: Alert) -> Occasion:
+    """Why the alert is told now."""
+    if alert.closed_at:
+        return Occasion.ALL_CLEAR
+    return Occasion.REMINDER if alert.notified_at else Occasion.OPENED
 
 
 def _note(due: Due, letters: Sequence[Letter], *, has_carrier: bool, now: datetime) -> None:
