@@ -162,11 +162,16 @@ def _good_news(alerts: Sequence[Alert]) -> str:
 def _names(alerts: Iterable[Alert]) -> str:
     """Addresses of the accounts, the first few by name."""
     names = list(dict.fromkeys(alert.account.email for alert in alerts if alert.account))
-    if len(names) <= NAMED_IN_SUBJECT:
-        return ", ".join(names)
-    rest = len(names) - NAMED_IN_SUBJECT
+    return listed(names, NAMED_IN_SUBJECT)
+
+
+def listed(names: Sequence[str], shown: int) -> str:
+    """The first ``shown`` names, and how many more there are."""
+    text, rest = ", ".join(names[:shown]), len(names) - shown
+    if rest <= 0:
+        return text
     more = ngettext("and %(count)s more", "and %(count)s more", rest) % {"count": formatting.number(rest)}
-    return f"{', '.join(names[:NAMED_IN_SUBJECT])} {more}"
+    return f"{text} {more}"
 
 
 def text(opened: Sequence[Alert], reminders: Sequence[Alert], cleared: Sequence[Alert]) -> str:
