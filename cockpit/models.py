@@ -21,11 +21,15 @@ class AlertQuerySet(models.QuerySet["Alert"]):
     """Chainable filters; lists start from :meth:`visible_to`."""
 
     def visible_to(self, user: AbstractBaseUser | AnonymousUser) -> AlertQuerySet:
-        """Administrators see all; owners what they can judge of their own accounts."""
+        """Administrators see all alerts; owners what they can judge of their own accounts.
+
+        What is only being observed is shown to nobody.
+        """
+        alerts = self.filter(opened_at__isnull=False)
         if roles.is_mail_administrator(user):
-            return self
+            return alerts
         own = MailAccount.objects.owned_by(user)
-        return self.filter(account__in=own, kind__in=Alert.OWNER_KINDS)
+        return alerts.filter(account__in=own, kind__in=Alert.OWNER_KINDS)
 
     def unclosed(self) -> AlertQuerySet:
         """Open alerts, and what is only being observed."""

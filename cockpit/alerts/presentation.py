@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from cockpit.alerts import wording
 from cockpit.alerts.wording import Words
@@ -85,7 +84,7 @@ def board(user: AbstractBaseUser | AnonymousUser) -> Board | None:
     visible = Alert.objects.visible_to(user)
     holding = list(with_mails(visible.open()).order_by("-severity", "-opened_at", "-pk")[: SHOWN + 1])
     more = visible.open().count() - SHOWN if len(holding) > SHOWN else 0
-    cleared = with_mails(visible.filter(opened_at__isnull=False, closed_at__gt=now - ALL_CLEARS_SHOWN))
+    cleared = with_mails(visible.filter(closed_at__gt=now - ALL_CLEARS_SHOWN))
     return Board(
         open=rows_of([*live_alerts(user, now), *holding[:SHOWN]], user),
         more=more,
@@ -171,17 +170,10 @@ def _told(notices: list[AlertNotice]) -> str:
     messages = [n.message for n in notices if last - n.message.created_at < timedelta(minutes=1)]
     addresses = [recipient.address for message in messages for recipient in message.recipients.all()]
     failed = [message for message in messages if message.state == State.FAILED or message.bounced_at]
-    words = {"time": formatting.short_time(last), "who": _listed(addresses)}
+    who = wording.listed(addresses, 2 if len(addresses) <= 2 else 1)
+    words = {"time": formatting.short_time(last), "who": who}
     if len(failed) == len(messages):
         return _("Could not be delivered to %(who)s.") % words
     if any(message.state in {State.SENT, State.UNCERTAIN} for message in messages):
         return _("Mailed %(time)s to %(who)s.") % words
     return _("Mail to %(who)s is waiting to be sent.") % words
-
-
-def _listed(addresses: list[str]) -> str:
-    if len(addresses) <= 2:
-        return ", ".join(addresses)
-    rest = len(addresses) - 1
-    more = ngettext("and %(count)s more", "and %(count)s more", rest) % {"count": formatting.number(rest)}
-    return f"{addresses[0]} {more}"

@@ -37,8 +37,8 @@ class AlertsMixin(PageMixin):
 
 
 def _accounts(request: HttpRequest) -> Iterable[tuple[int, str]]:
-    concerned = Alert.objects.visible_to(request.user).exclude(opened_at=None)
-    accounts = MailAccount.objects.filter(pk__in=concerned.values("account"))
+    concerned = Alert.objects.visible_to(request.user).values("account")
+    accounts = MailAccount.objects.filter(pk__in=concerned)
     return accounts.order_by("display_name").values_list("pk", "display_name")
 
 
@@ -82,7 +82,7 @@ class AlertList(AlertsMixin, ListPage):
     empty_text = gettext_lazy("Everything works. When something needs attention, it stands here.")
 
     def get_queryset(self) -> QuerySet[Alert]:
-        return presentation.with_mails(Alert.objects.visible_to(self.user).exclude(opened_at=None))
+        return presentation.with_mails(Alert.objects.visible_to(self.user))
 
     def get_crumbs(self) -> list[Crumb]:
         return [(_("Start"), reverse("cockpit:start"))]
@@ -99,8 +99,7 @@ class Acknowledge(AlertsMixin):
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponseBase:
         """Do it, and go back to where the button was."""
-        alerts = Alert.objects.visible_to(self.user).exclude(opened_at=None)
-        alert = get_object_or_404(alerts.select_related("account"), pk=pk)
+        alert = get_object_or_404(Alert.objects.visible_to(self.user).select_related("account"), pk=pk)
         if services.acknowledge(alert=alert, by=self.user):
             messages.success(request, _("Seen: no reminder is mailed unless it gets worse."))
         return redirect(self.get_next_url(reverse("cockpit:alerts")))
