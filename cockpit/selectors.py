@@ -67,20 +67,13 @@ def ticket_tiles(user: User) -> list[Tile]:
 
 
 def administrator_tiles(user: User) -> list[Tile]:
-    """Failing accounts and mail in quarantine."""
-    quarantined = IncomingMessage.objects.visible_to(user).filter(
-        state=IncomingMessage.State.QUARANTINED, discarded_at=None
-    )
+    """Accounts whose last poll failed, and mail in quarantine."""
+    failing = MailAccount.objects.visible_to(user).active().filter(health__error_code__gt="")
+    quarantined = IncomingMessage.objects.visible_to(user).in_quarantine()
     return [
-        Tile(failing_accounts(user).count(), _("Accounts with errors"), reverse("mailaccounts:list"), "bad"),
+        Tile(failing.count(), _("Accounts with errors"), reverse("mailaccounts:list"), "bad"),
         Tile(quarantined.count(), _("In quarantine"), reverse("inbound:quarantine"), "warn"),
     ]
-
-
-def failing_accounts(user: User) -> QuerySet[MailAccount]:
-    """Active accounts whose last poll failed."""
-    accounts = MailAccount.objects.visible_to(user).active().exclude(health__error_code="")
-    return accounts.filter(health__isnull=False).select_related("health", "imap")
 
 
 def next_tickets(user: User) -> QuerySet[Ticket]:
