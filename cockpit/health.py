@@ -61,13 +61,14 @@ def report() -> Report:
             queues={},
             ledger={},
         )
-    age = heartbeats.age("worker")
+    ages = heartbeats.ages()
+    age = ages.get("worker")
     return Report(
         database="ok",
         broker=broker_state(),
         worker="ok" if age is not None and age < HEARTBEAT_LIMIT else "down",
         worker_heartbeat_age=seconds(age),
-        watcher_heartbeat_age=seconds(heartbeats.age(WATCHER_HEARTBEAT)),
+        watcher_heartbeat_age=seconds(ages.get(WATCHER_HEARTBEAT)),
         last_poll_age=seconds(since(AccountHealth.objects.aggregate(at=Max("last_attempt_at"))["at"])),
         is_original=instance.is_original(),
         queues=queue_lengths(),

@@ -6,10 +6,10 @@ of queries does not depend on the number of accounts or mails.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from django.db.models import Case, CharField, Count, F, Min, Q, Sum, Value, When
+from django.db.models import Case, CharField, Count, Min, Q, Sum, Value, When
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
@@ -21,6 +21,7 @@ from cockpit.alerts.presentation import silent_worker, unwatched
 from cockpit.models import Alert
 from inbound.models import IncomingMessage
 from inbound.selectors import ledger_difference, quarantine_count
+from inbound.watching import HEARTBEAT as WATCHER_HEARTBEAT
 from jobs import heartbeats, queues
 from mailaccounts.health import LARGE_BACKLOG
 from mailaccounts.models import AccountHealth, MailAccount
@@ -53,13 +54,9 @@ _AGES = (
         "worker_heartbeat_age_seconds",
         "Time since beat last reached a worker and the worker the database.",
     ),
-    ("watcher", "watcher_heartbeat_age_seconds", "Time since the watcher's last sign of life."),
+    (WATCHER_HEARTBEAT, "watcher_heartbeat_age_seconds", "Time since the watcher's last sign of life."),
     (backups.HEARTBEAT, "backup_age_seconds", "Time since the last backup by manage.py backup."),
-    (
-        restore_drill.HEARTBEAT,
-        "restore_drill_age_seconds",
-        "Time since the last good restore drill.",
-    ),
+    (restore_drill.HEARTBEAT, "restore_drill_age_seconds", "Time since the last good restore drill."),
 )
 # Polling goes on by itself; paused accounts wait for a person.
 _POLLED = ("ok", "failing", "warning", "backlog", "waiting")
@@ -177,7 +174,7 @@ def outbox_families(now: datetime) -> Iterator[GaugeMetricFamily]:
     yield gauge(
         "undelivered_oldest_seconds",
         "Age of the oldest mail that should have left; 0 when there is none.",
-        longest(now, [late.aggregate(at=Min(F("created_at")))["at"]]),
+        longest(now, late.aggregate(at=Min("created_at")).values()),
     )
 
 
@@ -237,9 +234,7 @@ def gauge(name: str, text: str, value: float | None) -> GaugeMetricFamily:
     return family
 
 
-def by_state(
-    name: str, text: str, states: tuple[str, ...] | list[str], counts: Mapping[str, int]
-) -> GaugeMetricFamily:
+def by_state(name: str, text: str, states: Iterable[str], counts: Mapping[str, int]) -> GaugeMetricFamily:
     """One number a state, 0 included: a series that comes and goes cannot be alerted on."""
     family = GaugeMetricFamily(f"erp_mail_{name}", text, labels=["state"])
     for state in states:
@@ -247,6 +242,6 @@ def by_state(
     return family
 
 
-def longest(now: datetime, moments: Iterator[datetime | None] | list[datetime | None]) -> float:
+def longest(now: datetime, moments: Iterable[datetime | None]) -> float:
     """Seconds since the earliest moment, at least 0."""
     return max((0.0, *((now - at).total_seconds() for at in moments if at is not None)))
