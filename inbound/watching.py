@@ -22,6 +22,7 @@ from inbound.polling import DEFAULT_FOLDER
 from jobs import heartbeats, instance
 from mailaccounts.connections import ImapAccess, imap_access
 from mailaccounts.models import MailAccount
+from mailaccounts.selectors import polled_accounts
 from mailkit.errors import AuthenticationFailed, MailError
 from mailkit.idle import LONGEST_IDLE_SECONDS
 from mailkit.imap import ImapSession
@@ -208,8 +209,8 @@ class Watcher:
     def _targets(self) -> dict[int, Target]:
         if not instance.is_original():
             return {}
-        polled = MailAccount.objects.active().filter(imap__isnull=False, on_hold_since__isnull=True)
-        accounts = list(polled.exclude(health__is_paused=True).select_related("imap").order_by("pk"))
+        polled = polled_accounts().exclude(health__is_paused=True)
+        accounts = list(polled.select_related("imap").order_by("pk"))
         self._tell_left_out(len(accounts) - ACCOUNTS)
         targets = (_target(account) for account in accounts[:ACCOUNTS])
         return {target.account_id: target for target in targets if target}

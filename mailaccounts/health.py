@@ -21,6 +21,7 @@ from mailaccounts import oauth_tokens
 from mailaccounts.diagnosis import Explanation, explain
 from mailaccounts.errors import AccountNotReady
 from mailaccounts.models import AccountHealth, ConnectionEvent, MailAccount
+from mailaccounts.selectors import polled_accounts
 from mailkit.errors import AuthenticationFailed, MailError
 from mailkit.imap_errors import is_temporary
 
@@ -160,8 +161,7 @@ def resume(account: MailAccount) -> None:
 
 def poll_soon() -> int:
     """Let every account that is polled at all be due now; return how many."""
-    polled = MailAccount.objects.active().filter(imap__isnull=False, on_hold_since__isnull=True)
-    rows = AccountHealth.objects.filter(account__in=polled.values("pk"), is_paused=False)
+    rows = AccountHealth.objects.filter(account__in=polled_accounts(), is_paused=False)
     return rows.update(next_poll_at=timezone.now())
 
 
@@ -177,7 +177,7 @@ def due_account_ids(limit: int, *, failing: bool | None = None) -> list[int]:
     """Accounts to poll now, longest waiting first; ``failing`` keeps to those that failed last, or not."""
     now = timezone.now()
     due = Q(health__isnull=True) | Q(health__next_poll_at__isnull=True) | Q(health__next_poll_at__lte=now)
-    accounts = MailAccount.objects.active().filter(due, imap__isnull=False, on_hold_since__isnull=True)
+    accounts = polled_accounts().filter(due)
     if failing is not None:
         has_failed = Q(health__failing_since__isnull=False)
         accounts = accounts.filter(has_failed if failing else ~has_failed)
