@@ -19,8 +19,8 @@ from django.conf import settings
 
 from mailkit.errors import MailError
 
-IMAP_PASSWORD = "mailaccounts.imapsettings.password"  # noqa: S105  # the name of a field  # the name of a field, no secret
-SMTP_PASSWORD = "mailaccounts.smtpsettings.password"  # noqa: S105  # the name of a field  # the name of a field, no secret
+IMAP_PASSWORD = "mailaccounts.imapsettings.password"  # noqa: S105  # the name of a field, no secret
+SMTP_PASSWORD = "mailaccounts.smtpsettings.password"  # noqa: S105  # the name of a field, no secret
 TEST_PARAMETERS = "mailaccounts.connectiontest.parameters"
 OAUTH_CLIENT_SECRET = "mailaccounts.oauthclient.secret"  # noqa: S105  # the name of a field, no secret
 OAUTH_REFRESH_TOKEN = "mailaccounts.oauthtoken.refresh_token"  # noqa: S105  # the name of a field, no secret

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from jobs import leases
@@ -38,6 +39,10 @@ _WAIT_SECONDS = 25.0
 _LOOK_EVERY_SECONDS = 0.1
 _FIRST_PAUSE = timedelta(seconds=30)
 _LONGEST_PAUSE = timedelta(minutes=15)
+_REFRESHED_FIELDS = (
+    "access_token_encrypted", "refresh_token_encrypted", "consent_ends_at", "expires_at", "refreshed_at",
+    "failing_since", "error_code",
+)  # fmt: skip
 
 State = OAuthToken.State
 
@@ -154,17 +159,6 @@ def _write(token: OAuthToken, lease: HeldLease, **changed: object) -> OAuthToken
     return _stored(token.account_id)
 
 
-_REFRESHED_FIELDS = (
-    "access_token_encrypted",
-    "refresh_token_encrypted",
-    "consent_ends_at",
-    "expires_at",
-    "refreshed_at",
-    "failing_since",
-    "error_code",
-)
-
-
 def _require_no_pause(provider: str) -> None:
     """Raise ProviderTryLater while the endpoint is left alone: its silence must not hold up every account."""
     now = timezone.now()
@@ -175,8 +169,7 @@ def _require_no_pause(provider: str) -> None:
 
 def _note_failure(token: OAuthToken, error: OAuthFailed) -> None:
     now = timezone.now()
-    _mine(token).filter(failing_since=None).update(failing_since=now)
-    _mine(token).update(error_code=error.code)
+    _mine(token).update(failing_since=Coalesce("failing_since", now), error_code=error.code)
     if not isinstance(error, ProviderTryLater):
         return
     client = OAuthClient.objects.filter(provider=token.provider).first()
