@@ -128,7 +128,7 @@ def test_t17_another_identity_than_the_accounts_stores_nothing(
     assert (told.code, told.detail) == ("oauth_identity_differs", "chef@brandis.example")
     account.imap.refresh_from_db()
     assert account.imap.authentication == ImapSettings.Authentication.PASSWORD
-    assert ("/revoke" in [path for path, _ in oauth_server.requests]) is False
+    assert "/revoke" not in [path for path, _ in oauth_server.requests]
 
 
 def test_t17_an_id_token_for_another_client_names_nobody(begin, oauth_server, mail_administrator):
