@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.utils import timezone
 
 from inbound.models import AutoresponderOptions
-from mailaccounts import credentials
 from mailaccounts.models import ImapSettings, MailAccount, SmtpSettings
+from mailaccounts.services import store_imap_password
 from tickets.models import Queue, TicketOptions
 
 
@@ -21,9 +21,7 @@ def add_account(name: str, *, port: int, username: str, password: str, security:
         username=username,
         folders=["INBOX"],
     )
-    imap.password_encrypted = credentials.encrypt(
-        password, purpose=credentials.IMAP_PASSWORD, row_uuid=imap.uuid
-    )
+    store_imap_password(imap, password)
     imap.save()
     queue, _ = Queue.objects.get_or_create(name="Support")
     TicketOptions.objects.create(account=account, is_enabled=True, default_queue=queue)

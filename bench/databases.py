@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psycopg
+
+from scripts import with_services
+
+
+@contextmanager
+def durable_server() -> Iterator[tuple[Path, str]]:
+    """A folder, and a PostgreSQL as it comes: what the URLs of its databases begin with."""
+    with tempfile.TemporaryDirectory(prefix="erp-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        with with_services.postgresql(folder / "pg", durable=True) as url:
+            yield folder, url.removesuffix("postgres")
 
 
 def create(url: str) -> None:

@@ -23,6 +23,7 @@ from django.core.management import call_command  # noqa: E402  # the application
 from django.db.models import QuerySet  # noqa: E402
 
 from bench.accounts import add_account, answer_automatically  # noqa: E402
+from bench.processes import peak_memory  # noqa: E402
 from inbound import polling  # noqa: E402
 from inbound.models import AutoReply, IncomingMessage  # noqa: E402
 from mailaccounts.models import MailAccount  # noqa: E402
@@ -52,13 +53,7 @@ def poll(account: MailAccount) -> dict[str, Any]:
     started, started_cpu = time.monotonic(), time.process_time()
     report = polling.poll(account.pk, slice_seconds=None)
     seconds, cpu = time.monotonic() - started, time.process_time() - started_cpu
-    return {"seconds": seconds, "cpu": cpu, "peak": _peak(), "imported": report.imported}
-
-
-def _peak() -> int:
-    """The most memory this process held, in bytes; getrusage would count its parent before exec, too."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+    return {"seconds": seconds, "cpu": cpu, "peak": peak_memory(), "imported": report.imported}
 
 
 def check(account: MailAccount, manifest: Path) -> dict[str, Any]:

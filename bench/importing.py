@@ -20,18 +20,17 @@ LARGEST_PEAK = 150 * MEGABYTE
 Turns = Mapping[str, Sequence[dict[str, Any]]]
 
 
-def measure(folder: Path, url: str, *, count: int, rounds: int) -> Result:
+def measure(folder: Path, base: str, *, count: int, rounds: int) -> Result:
     """Let mbsync and our imports take turns over ``count`` mails each; a first copy, which warms Dovecot and
     the disk, does not count.
     """
     with Dovecot(CertificateAuthority(folder).issue()) as server:
         one = fill(server, folder, count)
         two = [fill(server, folder, count // 2, seed) for seed in (2, 3)]
-        database = url.removesuffix("postgres") + "bench"
         contestants: Sequence[Contestant] = (
             Mbsync(one, folder / "mbsync"),
-            Import("PostgreSQL", [one], database),
-            Import("two processes", two, f"{database}_two"),
+            Import("PostgreSQL", [one], f"{base}bench"),
+            Import("two processes", two, f"{base}bench_two"),
             Import("SQLite", [one], f"sqlite:///{folder}/bench.sqlite3"),
         )
         contestants[0].run()
@@ -52,11 +51,11 @@ def measure(folder: Path, url: str, *, count: int, rounds: int) -> Result:
     )
 
 
-def measure_memory(folder: Path, url: str, *, count: int) -> Result:
+def measure_memory(folder: Path, base: str, *, count: int) -> Result:
     """Import one large mailbox into PostgreSQL; only its memory counts, and that all was imported."""
     with Dovecot(CertificateAuthority(folder).issue()) as server:
         source = fill(server, folder, count)
-        turn = Import("large mailbox", [source], url.removesuffix("postgres") + "bench_large").import_only()
+        turn = Import("large mailbox", [source], f"{base}bench_large").import_only()
     print(f"large mailbox: {turn['imported']} in {turn['seconds']:.0f} s", flush=True)
     return Result([_memory(turn["peak"], count, wrong=count - turn["imported"])])
 

@@ -32,9 +32,9 @@ service auth {
 """
 
 
-def measure(folder: Path, url: str, *, count: int, rounds: int) -> Result:
+def measure(folder: Path, base: str, *, count: int, rounds: int) -> Result:
     """Let both take turns: all ``count`` accounts by us, 50 of them by IMAPClient."""
-    url = url.removesuffix("postgres") + "bench_poll"
+    url = f"{base}bench_poll"
     authority = CertificateAuthority(folder)
     with Dovecot(authority.issue(), extra=_DOVECOT) as server:
         surroundings = {

@@ -8,6 +8,7 @@ import os
 import secrets
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 _SETTINGS = {
@@ -70,6 +71,12 @@ def step(module: str, name: str, *arguments: str, **settings: str) -> dict[str, 
 def environment(**settings: str) -> dict[str, str]:
     """What our processes find in their environment."""
     return {**os.environ, **_SETTINGS, **settings}
+
+
+def peak_memory() -> int:
+    """The most bytes this process has held in memory; getrusage would count its parent before exec, too."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def run(command: list[str]) -> None:

@@ -19,9 +19,9 @@ LONGEST_SECONDS = 30.0
 PAUSE_SECONDS = 1.5
 
 
-def measure(folder: Path, url: str, *, count: int) -> Result:
+def measure(folder: Path, base: str, *, count: int) -> Result:
     """Deliver ``count`` mails one after the other while watcher and worker run; seconds each took."""
-    url = url.removesuffix("postgres") + "bench_push"
+    url = f"{base}bench_push"
     databases.create(url)
     authority = CertificateAuthority(folder)
     with (

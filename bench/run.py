@@ -10,26 +10,24 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import importing, polling, pushing, starting
+from bench import databases, importing, polling, pushing, starting
 from bench.table import Result, load_note, machine, render
-from scripts import with_services
 
 Benchmark = Callable[[argparse.Namespace, Path, str], Result]
 
 BENCHMARKS: Mapping[str, Benchmark] = {
-    "import": lambda given, folder, url: importing.measure(
-        folder, url, count=given.count, rounds=given.rounds
+    "import": lambda given, folder, base: importing.measure(
+        folder, base, count=given.count, rounds=given.rounds
     ),
-    "poll": lambda given, folder, url: polling.measure(
-        folder, url, count=given.accounts, rounds=given.rounds
+    "poll": lambda given, folder, base: polling.measure(
+        folder, base, count=given.accounts, rounds=given.rounds
     ),
-    "push": lambda given, folder, url: pushing.measure(folder, url, count=given.arrivals),
-    "start": lambda given, folder, _url: starting.measure(folder, rounds=given.rounds),
-    "memory": lambda given, folder, url: importing.measure_memory(folder, url, count=given.memory_count),
+    "push": lambda given, folder, base: pushing.measure(folder, base, count=given.arrivals),
+    "start": lambda given, folder, _base: starting.measure(folder, rounds=given.rounds),
+    "memory": lambda given, folder, base: importing.measure_memory(folder, base, count=given.memory_count),
 }
 LONG = frozenset({"memory"})
 
@@ -63,11 +61,8 @@ def _arguments() -> argparse.Namespace:
 
 def _run(name: str, given: argparse.Namespace) -> Result:
     """Each benchmark has a folder and a PostgreSQL of its own, gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="erp-bench-") as folder_name:
-        folder = Path(folder_name)
-        folder.chmod(0o755)
-        with with_services.postgresql(folder / "pg", durable=True) as url:
-            return BENCHMARKS[name](given, folder, url)
+    with databases.durable_server() as (folder, base):
+        return BENCHMARKS[name](given, folder, base)
 
 
 if __name__ == "__main__":

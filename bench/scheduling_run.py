@@ -13,7 +13,6 @@ import random
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,9 +22,8 @@ import psycopg
 
 from bench import databases, unit_costs
 from bench.processes import environment, step
-from bench.simulation import write_between_markers
 from bench.simulation_model import Account, Costs, World, percentile
-from bench.table import machine
+from bench.table import Table, machine, write_between_markers
 from scripts import with_services
 from tests.certificates import CertificateAuthority
 from tests.server_smtp import SmtpSink
@@ -41,7 +39,6 @@ MAILS_A_SECOND = 1.0
 STORM_MAILS, STORM_AT = 1_500, 60.0
 GRACE = 60.0
 TOLERANCE_SECONDS, TOLERANCE_SHARE = 3.0, 0.25
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +56,13 @@ def main() -> int:
     parser.add_argument("--record", type=Path, help="put the comparison into this file, between its markers")
     given = parser.parse_args()
     plan = arrivals()
-    with tempfile.TemporaryDirectory(prefix="erp-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        costs, measured = real(folder, plan)
+    with databases.durable_server() as (folder, base):
+        costs, measured = real(folder, base, plan)
     simulated = imagined(costs, plan)
     text, agrees = comparison(measured, simulated)
     print(text)
     if given.record:
-        write_between_markers(given.record, f"{machine()}\n\n{text}", BEGIN, END)
+        write_between_markers(given.record, "measured", f"{machine()}\n\n{text}")
     return 0 if agrees else 1
 
 
@@ -84,18 +79,16 @@ def arrivals() -> list[Arrival]:
 # --- reality
 
 
-def real(folder: Path, plan: Sequence[Arrival]) -> tuple[Costs, list[float]]:
+def real(folder: Path, base: str, plan: Sequence[Arrival]) -> tuple[Costs, list[float]]:
     """Unit costs on this machine, and the lag of each planned mail."""
     authority = CertificateAuthority(folder)
     certificate = authority.issue()
     with (
-        with_services.postgresql(folder / "pg", durable=True) as url,
         with_services.redis(folder) as broker,
         Dovecot(certificate) as server,
         SmtpSink(security="starttls", certificate=certificate) as sink,
         socket.create_server(("127.0.0.1", 0), backlog=200) as silent,
     ):
-        base = url.removesuffix("postgres")
         costs = Costs(**unit_costs.measure(server, sink, folder, f"{base}costs", authority.ca_file))
         databases.create(f"{base}run")
         surroundings = {
@@ -107,9 +100,7 @@ def real(folder: Path, plan: Sequence[Arrival]) -> tuple[Costs, list[float]]:
         }
         accounts = ["--count", str(STORM + 1), "--port", str(server.tls_port)]
         step("bench.poller", "prepare", *accounts, **surroundings)
-        with psycopg.connect(
-            f"{base}run".replace("postgres://", "postgresql://"), autocommit=True
-        ) as database:
+        with psycopg.connect(f"{base}run", autocommit=True) as database:
             _arrange(database, silent.getsockname()[1])
             with _workers(surroundings, folder):
                 arrived = _deliver(server, plan)
@@ -196,13 +187,13 @@ def imagined(costs: Costs, plan: Sequence[Arrival]) -> list[float]:
 
 def comparison(measured: Sequence[float], simulated: Sequence[float]) -> tuple[str, bool]:
     """A table of both, and whether they agree."""
-    lines = ["| lag of the healthy accounts | measured | simulated |", "|---|---|---|"]
+    table = Table("lag of the healthy accounts", "measured", "simulated")
     agrees = len(measured) == len(simulated)
     for share in (0.5, 0.95):
         real_one, model = percentile(measured, share), percentile(simulated, share)
         agrees &= abs(real_one - model) <= max(TOLERANCE_SECONDS, TOLERANCE_SHARE * real_one)
-        lines.append(f"| p{share * 100:.0f} of {len(measured)} mails | {real_one:.1f} s | {model:.1f} s |")
-    return "\n".join(lines), agrees
+        table.add(f"p{share * 100:.0f} of {len(measured)} mails", f"{real_one:.1f} s", f"{model:.1f} s")
+    return str(table), agrees
 
 
 if __name__ == "__main__":

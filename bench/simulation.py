@@ -21,9 +21,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()  # the model takes its limits from the product
 
 from bench.simulation_model import Account, Costs, World, percentile  # noqa: E402
+from bench.table import Table, write_between_markers  # noqa: E402
 
 UNIT_COSTS = Path(__file__).with_name("unit_costs.json")
-BEGIN, END = "<!-- simulated: begin -->", "<!-- simulated: end -->"
 MINUTE = 60.0
 LENGTH = 30 * MINUTE
 WARM_UP = 5 * MINUTE
@@ -60,7 +60,7 @@ def main() -> int:
     text = f"{cost_table(costs)}\n\n{sizes}\n\n{disturbed}"
     print(text)
     if given.write:
-        write_between_markers(given.write, text)
+        write_between_markers(given.write, "simulated", text)
     print(f"\nfairness {worst:.2f}× (budget ≤ {FAIRNESS_BUDGET:.0f}×) with one storm or one dead server")
     return 0 if worst <= FAIRNESS_BUDGET else 1
 
@@ -200,7 +200,7 @@ def size_table(costs: Costs) -> tuple[str, dict[int, int]]:
             table.add(
                 f"{accounts:,}", workers, f"{calm.median:.0f} s", f"{calm.p95:.0f} s", f"{calm.p99:.0f} s",
                 f"{calm.cores:.1f}", f"{calm.occupied:.0%}", f"{rough.p95:.0f} s",
-                f"{rough.person_p95:.1f} s", "yes" if is_good else "**no**",
+                f"{rough.person_p95:.1f} s", is_good,
             )  # fmt: skip
     return str(table), needed
 
@@ -224,31 +224,6 @@ def disturbance_table(costs: Costs, workers_needed: dict[int, int]) -> tuple[str
                 f"{ratio:.2f}×", f"{result.person_p95:.1f} s",
             )  # fmt: skip
     return str(table), worst
-
-
-class Table:
-    """A table in Markdown."""
-
-    def __init__(self, *titles: str) -> None:
-        self._lines = [self._line(titles), "|---" * len(titles) + "|"]
-
-    def add(self, *cells: object) -> None:
-        """Append a row."""
-        self._lines.append(self._line(cells))
-
-    def __str__(self) -> str:
-        return "\n".join(self._lines)
-
-    @staticmethod
-    def _line(cells: Sequence[object]) -> str:
-        return "| " + " | ".join(map(str, cells)) + " |"
-
-
-def write_between_markers(path: Path, text: str, begin: str = BEGIN, end: str = END) -> None:
-    """Replace what stands between the markers of a document."""
-    before, rest = path.read_text(encoding="utf-8").split(begin)
-    after = rest.split(end)[1]
-    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

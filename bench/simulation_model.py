@@ -142,7 +142,7 @@ class World:
     def arrive(self, account: Account, moments: Iterable[float]) -> None:
         """Let mail arrive in the account's mailbox."""
         for moment in moments:
-            self.at(moment, lambda at=moment: account.waiting.append(at))  # type: ignore[misc]
+            self.at(moment, partial(account.waiting.append, moment))
 
     def arrive_randomly(self, account: Account, a_second: float, until: float) -> None:
         """Let mail arrive at random moments, so many ``a_second`` on average."""

@@ -1,4 +1,4 @@
-"""The table of performance.md: one row a budget, and what machine it was measured on."""
+"""What is measured, in Markdown: the table of performance.md, one row a budget, and other tables."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
-HEADING = "| id | figure | reference | ratio | budget | ok |\n|---|---|---|---|---|---|"
 # More runnable processes than this on average before the run: others took part in it.
 BUSY_LOAD = 0.5
 
@@ -24,10 +24,6 @@ class Row:
     budget: str
     is_kept: bool
 
-    def __str__(self) -> str:
-        cells = (self.id, self.figure, self.reference, self.ratio, self.budget)
-        return f"| {' | '.join(cells)} | {'yes' if self.is_kept else '**no**'} |"
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -37,11 +33,33 @@ class Result:
     notes: Sequence[str] = field(default_factory=tuple)
 
 
+class Table:
+    """A table in Markdown."""
+
+    def __init__(self, *titles: str) -> None:
+        self._lines = [self._line(titles), "|---" * len(titles) + "|"]
+
+    def add(self, *cells: object) -> None:
+        """Append a row; True is "yes", False stands out."""
+        self._lines.append(self._line(cells))
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines)
+
+    @staticmethod
+    def _line(cells: Sequence[object]) -> str:
+        words = {True: "yes", False: "**no**"}
+        texts = (words[cell] if isinstance(cell, bool) else str(cell) for cell in cells)
+        return f"| {' | '.join(texts)} |"
+
+
 def render(results: Sequence[Result]) -> str:
     """All rows in one table, the notes below it."""
-    rows = "\n".join(str(row) for result in results for row in result.rows)
+    table = Table("id", "figure", "reference", "ratio", "budget", "ok")
+    for row in (row for result in results for row in result.rows):
+        table.add(row.id, row.figure, row.reference, row.ratio, row.budget, row.is_kept)
     notes = "\n".join(f"* {note}" for result in results for note in result.notes)
-    return f"{HEADING}\n{rows}\n\n{notes}"
+    return f"{table}\n\n{notes}"
 
 
 def machine() -> str:
@@ -54,3 +72,11 @@ def load_note(before: float) -> str:
     """What the machine's load says about this run; ``before``: its one-minute average when the run began."""
     words = "others used the machine: ratios prove little" if before > BUSY_LOAD else "a quiet machine"
     return f"Load before the run {before:.1f}, after it {os.getloadavg()[0]:.1f}: {words}."
+
+
+def write_between_markers(path: Path, name: str, text: str) -> None:
+    """Replace what stands in a document between ``<!-- name: begin -->`` and ``<!-- name: end -->``."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, rest = path.read_text(encoding="utf-8").split(begin)
+    after = rest.split(end)[1]
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")

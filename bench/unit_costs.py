@@ -6,7 +6,6 @@ Real Dovecot over TLS, durable PostgreSQL, an SMTP server with STARTTLS, the cor
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 
 from bench import databases
@@ -14,7 +13,6 @@ from bench.corpus import fill
 from bench.processes import step
 from bench.simulation import UNIT_COSTS
 from bench.table import machine
-from scripts import with_services
 from tests.certificates import CertificateAuthority
 from tests.server_smtp import SmtpSink
 from tests.servers import Dovecot
@@ -25,17 +23,11 @@ MAILS = 500
 
 def main() -> None:
     """Measure and write down."""
-    with tempfile.TemporaryDirectory(prefix="erp-bench-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
+    with databases.durable_server() as (folder, base):
         authority = CertificateAuthority(folder)
         certificate = authority.issue()
-        with (
-            with_services.postgresql(folder / "pg", durable=True) as url,
-            Dovecot(certificate) as server,
-            SmtpSink(security="starttls", certificate=certificate) as sink,
-        ):
-            seconds = measure(server, sink, folder, url.removesuffix("postgres") + "costs", authority.ca_file)
+        with Dovecot(certificate) as server, SmtpSink(security="starttls", certificate=certificate) as sink:
+            seconds = measure(server, sink, folder, f"{base}costs", authority.ca_file)
     UNIT_COSTS.write_text(json.dumps({"machine": machine(), "seconds": seconds}, indent=2) + "\n", "utf-8")
     print(UNIT_COSTS.read_text("utf-8"))
 

@@ -25,6 +25,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
 django.setup()  # the pages' own rendering is examined too; models cannot be imported before
 
+from bench.processes import peak_memory  # noqa: E402
 from fuzz.checks import examine  # noqa: E402
 from fuzz.mutations import corpus, mutated  # noqa: E402
 
@@ -171,15 +172,15 @@ def _work(seed: int, numbers: range, position: Any, sending: Connection) -> None
     originals, tally, found = corpus(), Tally(), 0
     for raw in originals:
         examine(raw)
-    baseline = _peak()
+    baseline = peak_memory()
     for index, number in enumerate(numbers):
         position.value = index
         words = _timed(mutated(originals, seed=seed, number=number), number, tally)
         tally.done += 1
-        tally.growth = _peak() - baseline
+        tally.growth = peak_memory() - baseline
         if tally.growth > MAX_GROWTH:
             words = words or f"took {tally.growth / 1024**2:.0f} MB"
-            baseline = _peak()
+            baseline = peak_memory()
         if words:
             sending.send(Finding(number, words))
             found += 1
@@ -202,14 +203,6 @@ def _timed(raw: bytes, number: int, tally: Tally) -> str:
     tally.slowest = max(tally.slowest, (time.perf_counter() - started, number))
     signal.setitimer(signal.ITIMER_REAL, 0)
     return words
-
-
-def _peak() -> int:
-    """The most bytes this process has held in memory. (ru_maxrss would count the parent's, too.)"""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError("this kernel tells no VmHWM")
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def test_a_mail_that_takes_too_long_is_a_finding_and_the_rest_goes_on(monkeypatc
 def test_a_mail_that_takes_much_memory_is_a_finding(monkeypatch):
     peaks = iter([0] * 5 + [run.MAX_GROWTH + 1] * 20)  # the fifth mail
     monkeypatch.setattr(run, "examine", lambda raw: "")
-    monkeypatch.setattr(run, "_peak", lambda: next(peaks))
+    monkeypatch.setattr(run, "peak_memory", lambda: next(peaks))
     tally = run.run(seed=5, runs=12, processes=1)
     assert [(finding.number, finding.words) for finding in tally.findings] == [(4, "took 256 MB")]
 
