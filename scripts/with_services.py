@@ -9,6 +9,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 START_SECONDS = 30.0
+ENDING_WITH_US = ("setpriv", "--pdeathsig", "TERM")
+"""Before a command: it gets SIGTERM when this process is gone, even by kill -9."""
 
 
 def main(command: list[str]) -> int:
@@ -27,7 +30,17 @@ def main(command: list[str]) -> int:
         folder.chmod(0o755)
         with postgresql(folder / "pg") as database_url, redis(folder) as broker_url:
             environment = {**os.environ, "TEST_DATABASE_URL": database_url, "TEST_BROKER_URL": broker_url}
-            return subprocess.run(command, env=environment, check=False).returncode
+            return run_to_its_end(command, environment)
+
+
+def run_to_its_end(command: list[str], environment: dict[str, str]) -> int:
+    """Run the command; its exit status. It is told of SIGTERM, and of Ctrl-C by the terminal: it ends first,
+    then what it uses.
+    """
+    process = subprocess.Popen(command, env=environment)
+    signal.signal(signal.SIGTERM, lambda *_: process.terminate())
+    signal.signal(signal.SIGINT, lambda *_: None)
+    return process.wait()
 
 
 @contextlib.contextmanager
@@ -83,9 +96,12 @@ def redis(folder: Path) -> Iterator[str]:
     port = free_port()
     server = shutil.which("redis-server") or "/usr/bin/redis-server"
     process = subprocess.Popen(
-        [server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
+        [
+            *ENDING_WITH_US, server,
+            *("--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)),
+        ],
         stdout=subprocess.DEVNULL,
-    )
+    )  # fmt: skip
     try:
         wait_for_port(port, process)
         yield f"redis://127.0.0.1:{port}/0"

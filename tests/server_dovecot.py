@@ -6,18 +6,14 @@ import imaplib
 import os
 import pwd
 import re
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from tests.certificates import Certificate
-from tests.server_basics import answers, free_port, require_program, stop, wait_until
+from tests.server_basics import ServerProcess, answers, free_port, require_program
 
 
 @dataclass(frozen=True)
@@ -103,7 +99,7 @@ default_login_user = {user}
 """
 
 
-class Dovecot:
+class Dovecot(ServerProcess):
     """A private Dovecot: ``port`` speaks plain and STARTTLS, ``tls_port`` TLS. Mailboxes are Maildirs.
 
     ``capability`` replaces what the server says it can (after the login); ``quota`` is a rule such as
@@ -131,10 +127,8 @@ class Dovecot:
         self._users = 0
         self._extra = extra
 
-    def __enter__(self) -> "Dovecot":
-        # Unix sockets live below: the path must stay short.
-        self.root = Path(tempfile.mkdtemp(prefix="dovecot-", dir="/tmp"))
-        self.root.chmod(0o755)
+    def launch(self) -> "subprocess.Popen[bytes]":
+        """Start it with an empty mailbox for everybody."""
         (self.root / "run").mkdir()
         (self.root / "home").mkdir()
         if os.geteuid() == 0:
@@ -142,22 +136,10 @@ class Dovecot:
         config = self.root / "dovecot.conf"
         config.write_text(self._configuration())
         with (self.root / "stderr.log").open("wb") as complaints:
-            self._process = subprocess.Popen([self._program, "-F", "-c", str(config)], stderr=complaints)
-        try:
-            wait_until(self._is_ready, "Dovecot answers")
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        stop(self._process)
-        shutil.rmtree(self.root, ignore_errors=True)
+            return self.spawn(self._program, "-F", "-c", str(config), stderr=complaints)
 
     def _is_ready(self) -> bool:
-        if self._process.poll() is not None:
-            pytest.fail(f"Dovecot ended: {(self.root / 'stderr.log').read_text()}{self.log()}")
-        return answers(self.port) and answers(self.tls_port)
+        return super()._is_ready() and answers(self.tls_port)
 
     def _configuration(self) -> str:
         is_root = os.geteuid() == 0
@@ -185,11 +167,6 @@ class Dovecot:
             connections_a_user=self._connections_a_user,
             password=self.password,
         )  # fmt: skip
-
-    def log(self) -> str:
-        """Return what Dovecot wrote so far."""
-        path = self.root / "dovecot.log"
-        return path.read_text(errors="replace") if path.exists() else ""
 
     def new_user(self, username: str | None = None) -> MailUser:
         """Return a mailbox nobody has used. Any name may log in, with the server's one password."""

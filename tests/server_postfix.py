@@ -3,12 +3,10 @@
 import os
 import shutil
 import subprocess
-import tempfile
-from pathlib import Path
 
 import pytest
 
-from tests.server_basics import answers, free_port, require_program, stop, wait_until
+from tests.server_basics import ServerProcess, free_port, require_program
 
 _MAIN_CF = """
 compatibility_level = 3.6
@@ -52,15 +50,18 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
-
 _MASTER = "/usr/lib/postfix/sbin/master"
+# It leads a process group and ends all of it. It changes its user, so the kernel would not tell it of our end.
+_KEEPER = 'setsid "$0" "$@" & trap "kill $!" TERM; wait; wait'
 
 
-class Postfix:
+class Postfix(ServerProcess):
     """A private Postfix (root only): takes mail on ``port`` and hands all of it to ``relay_port``.
 
     Recipients whose local part begins with ``unknown`` are refused (550). ``greylist`` is asked about others.
     """
+
+    ready_seconds = 30
 
     def __init__(self, relay_port: int, *, greylist: "Postgrey | None" = None) -> None:
         self._program = require_program("postfix", "postfix")
@@ -70,10 +71,8 @@ class Postfix:
         self._policy = f"check_policy_service inet:127.0.0.1:{greylist.port}," if greylist else ""
         self.host = "localhost"
 
-    def __enter__(self) -> "Postfix":
-        # Unix sockets live below: the path must stay short.
-        self.root = Path(tempfile.mkdtemp(prefix="postfix-", dir="/tmp"))
-        self.root.chmod(0o755)
+    def launch(self) -> "subprocess.Popen[bytes]":
+        """Start it with an empty queue."""
         for name in ("spool", "data", "conf"):
             (self.root / name).mkdir()
             (self.root / name).chmod(0o755)  # whatever the umask
@@ -87,30 +86,7 @@ class Postfix:
         subprocess.run([self._program, *configuration, "check"], check=True)  # makes the queue's folders
         self.port = free_port()  # not before: it takes a second until now, and others look for ports, too
         (conf / "master.cf").write_text(f"{_MASTER_CF}127.0.0.1:{self.port} inet n - n - - smtpd\n")
-        # Its master ends its whole process group.
-        self._process = subprocess.Popen(
-            [_MASTER, *configuration, "-d"], start_new_session=True, stdout=subprocess.DEVNULL
-        )
-        try:
-            wait_until(self._is_ready, "Postfix answers", 30)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        stop(self._process)
-        shutil.rmtree(self.root, ignore_errors=True)
-
-    def _is_ready(self) -> bool:
-        if self._process.poll() is not None:
-            pytest.fail(f"Postfix ended: {self.log()}")
-        return answers(self.port)
-
-    def log(self) -> str:
-        """Return what Postfix wrote so far."""
-        path = self.root / "log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        return self.spawn("sh", "-c", _KEEPER, _MASTER, *configuration, "-d", start_new_session=True)
 
     @property
     def is_idle(self) -> bool:
@@ -122,8 +98,10 @@ class Postfix:
         return not any(path.is_file() for queue in queues for path in queue.rglob("*"))
 
 
-class Postgrey:
+class Postgrey(ServerProcess):
     """A private greylist (root only): whoever is new is told to come again after a second."""
+
+    ready_seconds = 30
 
     def __init__(self) -> None:
         self._program = require_program("postgrey", "postgrey")
@@ -131,24 +109,12 @@ class Postgrey:
             pytest.skip("Postgrey needs root to drop its rights from")
         self.port = free_port()
 
-    def __enter__(self) -> "Postgrey":
-        self._folder = Path(tempfile.mkdtemp(prefix="postgrey-", dir="/tmp"))
-        shutil.chown(self._folder, "postgrey", "postgrey")
-        self._process = subprocess.Popen(
-            [
-                self._program, f"--inet=127.0.0.1:{self.port}", f"--dbdir={self._folder}", "--delay=1",
-                "--auto-whitelist-clients=0", "--whitelist-clients=/dev/null",
-                "--whitelist-recipients=/dev/null",
-            ],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    def launch(self) -> "subprocess.Popen[bytes]":
+        """Start it with nobody known."""
+        shutil.chown(self.root, "postgrey", "postgrey")
+        return self.spawn(
+            self._program, f"--inet=127.0.0.1:{self.port}", f"--dbdir={self.root}", "--delay=1",
+            "--auto-whitelist-clients=0", "--whitelist-clients=/dev/null",
+            "--whitelist-recipients=/dev/null",
+            stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        try:
-            wait_until(lambda: answers(self.port), "Postgrey answers", 30)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        stop(self._process)
-        shutil.rmtree(self._folder, ignore_errors=True)
