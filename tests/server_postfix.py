@@ -51,7 +51,7 @@ postlog unix-dgram n - n - 1 postlogd
 """
 
 _MASTER = "/usr/lib/postfix/sbin/master"
-# It leads a process group and ends all of it. It changes its user, so the kernel would not tell it of our end.
+# It leads a process group, which it ends. It changes its user: the kernel would not tell it of our end.
 _KEEPER = 'setsid "$0" "$@" & trap "kill $!" TERM; wait; wait'
 
 
