@@ -34,6 +34,7 @@ def crash() -> None:
         stdout=subprocess.DEVNULL,
         cwd="/",
     )
+    connection.close()
 
 
 def make_commits_lasting() -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from django.db import connection, connections
+from django.db import connection
 from django.utils import timezone
 from redis import Redis
 
@@ -165,7 +165,6 @@ def database_stopped(scene: Scene) -> None:
         return
     worker = scene.stopped_worker()
     database.crash()
-    connections.close_all()
     if worker:
         worker.resume()
         scene.end(worker, may_lose_database=True)

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable, Collection
 from typing import Final
 
 from django.contrib.auth.models import User
@@ -17,7 +18,7 @@ from outbound.errors import NotPossible
 from outbound.models import OutgoingMessage
 from soak import database
 from soak.outbox import Outbox
-from soak.worker import DATABASE_BROKE
+from soak.worker import DATABASE_BROKE, Worker
 from tests.servers import Cut, CuttingProxy, SmtpScript, wait_until
 
 State = OutgoingMessage.State
@@ -43,12 +44,8 @@ def kill_at_failpoint(outbox: Outbox) -> None:
 
 def kill_any_time(outbox: Outbox) -> None:
     """kill -9, or SIGTERM, at a moment that no step of ours determines (R4)."""
-    number, seconds = outbox.rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]), _moment(outbox)
-    outbox.faults.append(f"{number.name} after {seconds:.3f} s")
-    worker = outbox.start()
-    time.sleep(seconds)
-    os.kill(worker.pid, number)
-    outbox.end(worker, may=_KILLED)
+    number = outbox.rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM])
+    _meanwhile(outbox, number.name, lambda worker: os.kill(worker.pid, number), may=_KILLED)
 
 
 def kill_before_reply(outbox: Outbox) -> None:
@@ -111,12 +108,7 @@ def _pass_time_unless_locked(outbox: Outbox) -> bool:
 
 def change_settings(outbox: Outbox) -> None:
     """Somebody saves the account's settings in the middle of a delivery (R39)."""
-    seconds = _moment(outbox)
-    outbox.faults.append(f"settings saved after {seconds:.3f} s")
-    worker = outbox.start()
-    time.sleep(seconds)
-    outbox.change_settings()
-    outbox.end(worker)
+    _meanwhile(outbox, "settings saved", lambda _worker: outbox.change_settings())
 
 
 def decide(outbox: Outbox) -> None:
@@ -151,23 +143,13 @@ def lose_database(outbox: Outbox) -> None:
 
 def end_database_sessions(outbox: Outbox) -> None:
     """The database drops the worker's session at any moment (R5)."""
-    seconds = _moment(outbox)
-    outbox.faults.append(f"database sessions ended after {seconds:.3f} s")
-    worker = outbox.start()
-    time.sleep(seconds)
-    database.terminate_others()
-    outbox.end(worker, may=_DATABASE_LOST)
+    cut = database.terminate_others
+    _meanwhile(outbox, "database sessions ended", lambda _worker: cut(), may=_DATABASE_LOST)
 
 
 def crash_database(outbox: Outbox) -> None:
     """The database server goes down without a word and comes back (R5)."""
-    seconds = _moment(outbox)
-    outbox.faults.append(f"database server crashed after {seconds:.3f} s")
-    worker = outbox.start()
-    time.sleep(seconds)
-    database.crash()
-    connection.close()
-    outbox.end(worker, may=_DATABASE_LOST)
+    _meanwhile(outbox, "database server crashed", lambda _worker: database.crash(), may=_DATABASE_LOST)
 
 
 def flush_broker(outbox: Outbox) -> None:
@@ -179,6 +161,18 @@ def flush_broker(outbox: Outbox) -> None:
         broker.flushall()
         time.sleep(0.01)
     outbox.end(worker)
+
+
+def _meanwhile(
+    outbox: Outbox, words: str, happen: Callable[[Worker], None], *, may: Collection[int] = (0,)
+) -> None:
+    """Let something happen at some moment of a worker's delivery; ``may`` as in :meth:`Outbox.end`."""
+    seconds = _moment(outbox)
+    outbox.faults.append(f"{words} after {seconds:.3f} s")
+    worker = outbox.start()
+    time.sleep(seconds)
+    happen(worker)
+    outbox.end(worker, may=may)
 
 
 def _moment(outbox: Outbox) -> float:
