@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import signal
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 _WAIT_SECONDS: Final = 120.0
 DATABASE_BROKE: Final = 3
+_PR_SET_PDEATHSIG: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Worker:
 
 
 def _live(work: Callable[[], object], circumstances: Circumstances) -> NoReturn:
+    # Nobody would wake a stopped one any more once its parent is gone.
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     code = 1
     try:
         _meet(circumstances)
