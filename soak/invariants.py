@@ -69,7 +69,7 @@ def check(account: MailAccount, mailbox: Mailbox) -> ImportOutcome:
     for letter in mailbox.letters:
         by_digest[letter.digest].append(letter)
     outcome = ImportOutcome(
-        imported=sum(_has_ended(evidence, letter) for letter in mailbox.letters),
+        done=sum(_has_ended(evidence, letter) for letter in mailbox.letters),
         findings=(
             *_unfinished(evidence),
             *_unbalanced(evidence),

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Self
+from typing import Any, Final, Self
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """``faults``: what was injected, in order; ``findings``: sentences about what did not hold."""
+    """``faults``: what was injected, in order; ``findings``: sentences about what did not hold.
+
+    ``done``: mails that count towards the wanted number of runs.
+    """
 
     faults: tuple[str, ...] = ()
     findings: tuple[str, ...] = ()
+    done: int = 0
+    lost: int = 0
+    duplicated: int = 0
 
     def __add__(self, other: Self) -> Self:
         values: dict[str, Any] = {
@@ -20,35 +26,23 @@ class Outcome:
         return type(self)(**values)
 
     @property
-    def done(self) -> int:
-        """Mails that count towards the wanted number of runs."""
-        raise NotImplementedError
-
-    @property
     def holds(self) -> bool:
         """Whether nothing was lost, doubled or touched, and nothing else was found."""
-        return not self.findings
+        return not (self.findings or self.lost or self.duplicated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportOutcome(Outcome):
     """Mails by what became of them. ``foreign``: mails of others, or their flags, that were touched."""
 
-    imported: int = 0
-    lost: int = 0
-    duplicated: int = 0
     foreign: int = 0
-
-    @property
-    def done(self) -> int:
-        return self.imported
 
     @property
     def holds(self) -> bool:
         return not (self.findings or self.lost or self.duplicated or self.foreign)
 
     def __str__(self) -> str:
-        return f"imports {self.imported} lost {self.lost} duplicated {self.duplicated} foreign {self.foreign}"
+        return f"imports {self.done} lost {self.lost} duplicated {self.duplicated} foreign {self.foreign}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +53,8 @@ class SendOutcome(Outcome):
     of which each may cost the certainty about one row.
     """
 
-    sent: int = 0
-    lost: int = 0
-    duplicated: int = 0
     uncertain: int = 0
     injected: int = 0
-
-    @property
-    def done(self) -> int:
-        return self.sent
 
     @property
     def holds(self) -> bool:
@@ -75,6 +62,9 @@ class SendOutcome(Outcome):
 
     def __str__(self) -> str:
         return (
-            f"sends {self.sent} lost {self.lost} duplicated {self.duplicated} "
+            f"sends {self.done} lost {self.lost} duplicated {self.duplicated} "
             f"uncertain {self.uncertain} of {self.injected}"
         )
+
+
+KINDS: Final[dict[str, type[Outcome]]] = {"imports": ImportOutcome, "sends": SendOutcome}

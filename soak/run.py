@@ -15,14 +15,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from soak.outcomes import ImportOutcome, Outcome, SendOutcome
+from soak.outcomes import KINDS, Outcome
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-KINDS: Final[dict[str, type[Outcome]]] = {"imports": ImportOutcome, "sends": SendOutcome}
 _REPORT_SECONDS: Final = 60
 _MAX_FINDINGS: Final = 20  # more of them say nothing new
 
@@ -85,13 +85,12 @@ def main() -> int:
         return run_alone(kinds, given.only)
     started = time.monotonic()
     schedule = Schedule(runs=given.runs, seed=given.seed, kinds=kinds)
-    threads = [threading.Thread(target=_work, args=(schedule,)) for _ in range(given.processes)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(given.processes) as pool:
+        hosts = [pool.submit(_work, schedule) for _ in range(given.processes)]
     _say(f"{schedule.scenarios} scenarios from {given.seed} on in {time.monotonic() - started:.0f} s")
     _say(schedule.line())
+    for host in hosts:
+        host.result()  # raises where one ended over a scenario
     return 0 if schedule.holds else 1
 
 

@@ -110,7 +110,7 @@ def check(outbox: Outbox) -> SendOutcome:
         *_secrets(outbox),
     ]
     return SendOutcome(
-        faults=tuple(outbox.faults), findings=tuple(findings), sent=counted[State.SENT],
+        faults=tuple(outbox.faults), findings=tuple(findings), done=counted[State.SENT],
         lost=len(lost) + len(unfinished), duplicated=len(duplicated), uncertain=len(uncertain),
         injected=len(injected),
     )  # fmt: skip

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from jobs import failpoints
+from soak import run
 from soak.outcomes import ImportOutcome, SendOutcome
 from soak.run import Schedule, describe
 from soak.worker import Circumstances, Worker
@@ -20,13 +23,13 @@ def schedule():
 
 def test_the_kind_that_lags_behind_comes_first(schedule):
     assert schedule.next() == ("imports", 7)
-    schedule.add("imports", 7, ImportOutcome(imported=15))
+    schedule.add("imports", 7, ImportOutcome(done=15))
     assert schedule.next() == ("sends", 7)
-    schedule.add("sends", 7, SendOutcome(sent=16))
+    schedule.add("sends", 7, SendOutcome(done=16))
     assert schedule.next() == ("imports", 8)
-    schedule.add("imports", 8, ImportOutcome(imported=5))
+    schedule.add("imports", 8, ImportOutcome(done=5))
     assert schedule.next() == ("sends", 8)
-    schedule.add("sends", 8, SendOutcome(sent=4, uncertain=1, injected=2))
+    schedule.add("sends", 8, SendOutcome(done=4, uncertain=1, injected=2))
     assert schedule.next() is None
     assert schedule.holds
     line = "imports 20 lost 0 duplicated 0 foreign 0 · sends 20 lost 0 duplicated 0 uncertain 1 of 2"
@@ -34,20 +37,20 @@ def test_the_kind_that_lags_behind_comes_first(schedule):
 
 
 def test_too_little_done_does_not_hold(schedule):
-    schedule.add("imports", 7, ImportOutcome(imported=20))
+    schedule.add("imports", 7, ImportOutcome(done=20))
     assert not schedule.holds
 
 
 @pytest.mark.parametrize(
     ("kind", "outcome"),
     [
-        ("imports", ImportOutcome(imported=20, lost=1)),
-        ("imports", ImportOutcome(imported=20, duplicated=1)),
-        ("imports", ImportOutcome(imported=20, foreign=1)),
-        ("imports", ImportOutcome(imported=20, findings=("a row stays stored",))),
-        ("sends", SendOutcome(sent=20, lost=1)),
-        ("sends", SendOutcome(sent=20, duplicated=1)),
-        ("sends", SendOutcome(sent=20, uncertain=2, injected=1)),
+        ("imports", ImportOutcome(done=20, lost=1)),
+        ("imports", ImportOutcome(done=20, duplicated=1)),
+        ("imports", ImportOutcome(done=20, foreign=1)),
+        ("imports", ImportOutcome(done=20, findings=("a row stays stored",))),
+        ("sends", SendOutcome(done=20, lost=1)),
+        ("sends", SendOutcome(done=20, duplicated=1)),
+        ("sends", SendOutcome(done=20, uncertain=2, injected=1)),
     ],
 )
 def test_what_does_not_hold_is_printed_with_its_scenario(capsys, kind, outcome):
@@ -63,6 +66,23 @@ def test_a_run_that_finds_and_finds_comes_to_an_end(schedule):
         assert schedule.next()
         schedule.add("imports", number, ImportOutcome(findings=("the scenario broke off",)))
     assert schedule.next() is None
+
+
+HOST = """
+import sys
+for line in sys.stdin:
+    if line == "imports 1\\n":
+        sys.exit()
+    print('{"done": 20, "faults": [], "findings": []}', flush=True)
+"""
+
+
+def test_a_run_whose_host_ends_over_a_scenario_fails_though_others_do_enough(monkeypatch):
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    monkeypatch.setattr(run, "_host", lambda: subprocess.Popen([sys.executable, "-c", HOST], **pipes))
+    monkeypatch.setattr(sys, "argv", ["run", "--kind", "imports", "--runs", "20", "--processes", "2"])
+    with pytest.raises(RuntimeError, match="ended over imports 1"):
+        run.main()
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ import random
 from dataclasses import replace
 
 import pytest
-from django.db import connection
 
 from outbound.models import DeliveryAttempt, OutgoingMessage, Recipient
 from soak import sends
+from soak.services import CANARY
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -19,20 +19,12 @@ pytestmark = [
 SEEDS = range(40)
 TOGETHER = 8
 """Scenarios of one test, which empties the database afterwards."""
-ROUNDS = 2
-ON_SQLITE = 3
 State = OutgoingMessage.State
 
 
 @pytest.mark.parametrize("first", SEEDS[::TOGETHER])
-def test_r4_r5_r6_r9_r10_r23_r24_r25_r26_r27_r39_i4_hold_by_seed(services, original, first):
-    for seed in range(first, first + TOGETHER):
-        if connection.vendor == "sqlite" and seed >= ON_SQLITE:
-            pytest.skip("a few scenarios will do: SQLite runs the same code")
-        outcome = sends.run(seed, services, ROUNDS)
-        assert outcome.holds, "\n".join([f"scenario {seed}", *outcome.faults, *outcome.findings])
-        assert outcome.sent > 2
-        assert len(outcome.faults) >= ROUNDS
+def test_r4_r5_r6_r9_r10_r23_r24_r25_r26_r27_r39_i4_hold_by_seed(assert_all_hold, first):
+    assert_all_hold(sends.run, range(first, first + TOGETHER), at_least=3, on_sqlite=3)
 
 
 @pytest.fixture
@@ -102,8 +94,13 @@ def _leave_an_attempt_open(outbox):
 
 
 def _write_the_password_down(outbox):
-    outbox.log.write_text("login with Kanarienvogel-7261")
-    return "the password"
+    outbox.log.write_text(f"login with {CANARY}")
+    return f"the password is in {outbox.log}"
+
+
+def _keep_the_password_with_an_attempt(outbox):
+    DeliveryAttempt.objects.filter(message=outbox.rows.first()).update(transcript=f"AUTH {CANARY}")
+    return "the password is in an attempt"
 
 
 @pytest.mark.parametrize(
@@ -111,11 +108,11 @@ def _write_the_password_down(outbox):
     [
         _lose, _send_twice, _send_though_refused, _change_bytes, _send_to_a_stranger, _leave_unfinished,
         _doubt, _drop_without_doubt, _forget_a_recipient, _leave_an_attempt_open,
-        _write_the_password_down,
+        _write_the_password_down, _keep_the_password_with_an_attempt,
     ],
 )  # fmt: skip
 def test_what_does_not_hold_is_found(outbox, harm):
     before = sends.check(outbox)
-    assert (before.holds, before.sent) == (True, 5), before.findings
+    assert (before.holds, before.done) == (True, 5), before.findings
     words = harm(outbox)
     assert any(words in finding for finding in sends.check(outbox).findings)
