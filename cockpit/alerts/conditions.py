@@ -234,11 +234,5 @@ CONDITIONS: tuple[Condition, ...] = (
 
 
 def findings(now: datetime) -> list[Finding]:
-    """All that is wrong at this moment, each (kind, account) once, the most severe of them."""
-    found: dict[tuple[str, int | None], Finding] = {}
-    for condition in CONDITIONS:
-        for finding in condition(now):
-            known = found.get(finding.key)
-            if known is None or finding.severity > known.severity:
-                found[finding.key] = finding
-    return list(found.values())
+    """All that is wrong at this moment; no two conditions speak of the same kind."""
+    return [finding for condition in CONDITIONS for finding in condition(now)]
