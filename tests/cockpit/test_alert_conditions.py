@@ -187,6 +187,15 @@ def test_an_automatic_answer_is_given_up_sooner_and_late_as_soon(look):
     assert alert().since == late
 
 
+def test_mail_that_waits_for_a_server_that_is_away_is_one_alert(look):
+    info, late = make_account(INFO), timezone.now() - minutes(31)
+    throttling.hold_off(info, ConnectionFailed("no"))
+    DeliveryThrottle.objects.update(failing_since=late)
+    outgoing(info, give_up_at=late + timedelta(days=5))
+    look(0, 3)
+    assert open_alerts() == [("sending", INFO)]
+
+
 @pytest.mark.parametrize("state", ["failed", "uncertain"])
 def test_mail_that_needs_a_decision_is_told_after_five_minutes_until_it_is_made(look, state):
     mail = outgoing(make_account(INFO), state=state, finished_at=timezone.now())
@@ -197,6 +206,13 @@ def test_mail_that_needs_a_decision_is_told_after_five_minutes_until_it_is_made(
     OutgoingMessage.objects.filter(pk=mail.pk).update(settled_at=timezone.now())
     look(6, 8)
     assert open_alerts() == []
+
+
+def test_mail_that_another_account_carried_is_its_senders_to_decide(look):
+    carrier = make_account("zentrale@firma.example")
+    outgoing(carrier, from_account=make_account(INFO), state="failed", finished_at=timezone.now())
+    look(0, 5)
+    assert open_alerts() == [("unsettled", INFO)]
 
 
 def test_quarantine_is_told_after_an_hour(look):
@@ -216,6 +232,14 @@ def test_a_backlog_is_shown_after_an_hour_as_a_note(look):
     look(60)
     assert open_alerts() == [("backlog", INFO)]
     assert alert().severity == Alert.Severity.NOTICE
+
+
+def test_a_backlog_of_an_account_that_fails_is_no_second_alert(look):
+    info = make_account(INFO)
+    info.health.backlog = LARGE_BACKLOG
+    trouble(info, age=minutes(40))
+    look(0, 60)
+    assert open_alerts() == [("polling", INFO)]
 
 
 def test_a_silent_watcher_is_told_one_taken_out_of_service_is_not(look):

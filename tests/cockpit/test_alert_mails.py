@@ -14,7 +14,7 @@ from cockpit.models import Alert, AlertNotice
 from cockpit.services import acknowledge
 from cockpit.tasks import LEASE, send_alerts
 from jobs import leases
-from mailaccounts.models import MailAccount
+from mailaccounts.models import MailAccount, SmtpSettings
 from mailkit.errors import ConnectionFailed
 from masterdata.models import Substitution
 from outbound import throttling
@@ -50,6 +50,13 @@ def test_an_alert_is_mailed_once_through_another_account(look, info, central, ma
     assert (row.account, row.from_address, row.purpose) == (central, central.email, "system")
     assert row.created_by is None
     assert told() == [mail_administrator.email]
+
+
+def test_it_is_from_the_address_that_its_carrier_sends_from(look, info, central, mail_administrator):
+    central.smtp.sender_address = "erp@firma.example"
+    central.smtp.save()
+    look(0)
+    assert OutgoingMessage.objects.get().from_address == "erp@firma.example"
 
 
 def test_it_is_marked_as_automatic_and_asks_for_no_answer(look, info, mail_administrator):
@@ -180,6 +187,16 @@ def test_what_was_never_mailed_needs_no_all_clear(look, info, central, mail_admi
     assert mails() == []
 
 
+def test_an_all_clear_that_nobody_could_carry_for_a_day_is_left_out(look, info, central, mail_administrator):
+    look(0)
+    recover(info)
+    SmtpSettings.objects.update(is_enabled=False)
+    look(1, 3)
+    SmtpSettings.objects.update(is_enabled=True)
+    look(3 + DAY)
+    assert len(mails()) == 1
+
+
 def test_a_reminder_comes_after_a_day_unless_somebody_has_seen_it(look, info, mail_administrator):
     look(0, DAY - 1)
     assert len(mails()) == 1
@@ -190,6 +207,14 @@ def test_a_reminder_comes_after_a_day_unless_somebody_has_seen_it(look, info, ma
     assert acknowledge(alert=Alert.objects.get(), by=mail_administrator)
     look(2 * DAY, 3 * DAY)
     assert len(mails()) == 2
+
+
+def test_each_mail_is_kept_with_its_occasion(look, info, mail_administrator):
+    look(0, DAY)
+    recover(info)
+    look(DAY + 1, DAY + 3)
+    occasions = AlertNotice.objects.order_by("pk").values_list("occasion", flat=True)
+    assert list(occasions) == ["opened", "reminder", "all_clear"]
 
 
 def test_what_gets_worse_is_told_anew_and_no_longer_seen(look, central, mail_administrator):
@@ -269,6 +294,19 @@ def test_a_mail_stuck_in_an_account_that_cannot_send_goes_through_another(
     (again,) = OutgoingMessage.objects.exclude(pk=stuck.pk)
     assert again.account == shop
     assert len(mails()) == 1
+
+
+def test_an_all_clear_stuck_in_an_account_that_cannot_send_goes_through_another(
+    look, info, central, mail_administrator
+):
+    look(0)
+    OutgoingMessage.objects.update(state="sent")
+    recover(info)
+    look(1, 3)
+    throttling.hold_off(central, ConnectionFailed("no"))
+    look(4, 5)
+    assert OutgoingMessage.objects.get(state="queued").account == info
+    assert mails()[-1].subject == "[Brandis] Entwarnung: info@firma.example"
 
 
 def test_a_mail_is_not_passed_on_to_an_account_that_failed_last_too(look, info, central, mail_administrator):

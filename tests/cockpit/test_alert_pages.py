@@ -11,11 +11,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from audit.models import AuditEntry
+from cockpit.alerts.wording import path_of
 from cockpit.models import Alert
+from inbound.models import IncomingMessage
 from jobs.models import Heartbeat
 from mailaccounts.models import MailAccount
 from outbound.models import OutgoingMessage
-from tests.cockpit.conftest import make_account, minutes, own, recover, trouble
+from tests.cockpit.conftest import make_account, minutes, outgoing, own, quarantined, recover, trouble
 
 pytestmark = pytest.mark.django_db
 
@@ -162,6 +164,17 @@ def test_the_list_filters_what_holds_and_what_is_over(look, paused, page):
     assert named("?state=over") == {"Infopost"}
     assert named("?state=all") == {"Infopost", "Shop"}
     assert named(f"?state=all&account={other.pk}") == {"Shop"}
+
+
+@pytest.mark.parametrize("kind", ["undelivered", "unsettled", "quarantine"])
+def test_an_alert_leads_to_the_list_of_what_it_is_about(carrier, page, kind):
+    outgoing(carrier, subject="undelivered")
+    outgoing(carrier, subject="unsettled", state="failed")
+    quarantined(carrier, age=minutes(70))
+    IncomingMessage.objects.update(subject="quarantine")
+    shown = page(path_of(Alert(kind=kind, account=carrier)), **{"HX-Request": "true"})
+    assert [subject in shown for subject in ("undelivered", "unsettled", "quarantine")].count(True) == 1
+    assert kind in shown
 
 
 def test_what_is_only_being_observed_is_nowhere(look, carrier, page):

@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from archive import services as archive
 from cockpit.metrics import HEALTH_STATES, exposition
+from cockpit.models import Alert
 from inbound.models import IncomingMessage, Mailbox
 from jobs import heartbeats, queues
 from jobs.models import Heartbeat
@@ -300,6 +301,27 @@ def test_r31_the_oldest_token_and_the_next_to_expire_are_seen(scrape):
     assert scrape()[left] < -50_000
 
 
+def test_alerts_are_counted_by_kind_and_by_whether_anybody_knows():
+    now = timezone.now()
+    holds = dict.fromkeys(("since", "first_seen_at", "last_seen_at", "opened_at"), now)
+    unmailed = {"mail_problem": "no_carrier"}
+    seen, over, observed = {"acknowledged_at": now}, {"closed_at": now}, {"opened_at": None}
+    for number, fields in enumerate(({}, unmailed, unmailed | seen, over, observed)):
+        Alert.objects.create(kind="polling", severity=2, account=account(f"a{number}"), **holds | fields)
+    one_each = {("polling", state): 1 for state in ("open", "unmailed", "acknowledged")}
+    assert alerts() == one_each
+    Heartbeat.objects.create(name="worker", at=now - timedelta(minutes=1))
+    assert alerts() == one_each | {("worker", "unmailed"): 1}
+
+
+def alerts() -> dict[tuple[str, str], float]:
+    """Alerts by kind and state where there are any; each series is there always."""
+    families = text_string_to_metric_families(exposition().decode())
+    samples = [sample for family in families for sample in family.samples if sample.name == "erp_mail_alerts"]
+    assert len(samples) == 3 * len(Alert.Kind)
+    return {(one.labels["kind"], one.labels["state"]): one.value for one in samples if one.value}
+
+
 @pytest.mark.parametrize(
     ("name", "metric"),
     [("watcher", "watcher_heartbeat"), ("backup", "backup"), ("restore_drill", "restore_drill")],
@@ -319,9 +341,7 @@ def test_the_number_of_queries_does_not_grow_with_the_data(scrape):
             sender = account(f"a{number}", health={"failing_since": timezone.now()})
             outgoing(sender, number)
             incoming(Mailbox.objects.create(account=sender, name="INBOX", uid_validity=1), 1, "imported")
-        with CaptureQueriesContext(
-            connection,
-        ) as captured:
+        with CaptureQueriesContext(connection) as captured:
             scrape()
         counts.append(len(captured))
     assert counts[0] == counts[1] <= 14
