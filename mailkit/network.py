@@ -54,6 +54,11 @@ _V6_DOCUMENTATION = ipaddress.ip_network("3fff::/20")
 _MAX_ADDRESSES_DIALLED = 6
 _FIRST_ATTEMPTS_SECONDS = 5.0
 
+# A thousand accounts of one provider ask for the same name at once, each look-up in a thread of its own.
+_KEPT_SECONDS = 5.0
+_MOST_KEPT = 1_000
+_kept: dict[str, tuple[float, list[IPAddress]]] = {}
+
 
 def unwrap(ip: IPAddress) -> IPAddress:
     """Return the IPv4 address inside a mapped, compatible, NAT64 (RFC 6052) or 6to4 one, else ``ip``."""
@@ -154,7 +159,7 @@ def resolve(host: str, port: int, policy: NetworkPolicy, timeout: float) -> list
     name = ascii_host(host)
     if port not in policy.allowed_ports:
         raise HostNotAllowed(f"port {port}", code="port_not_allowed")
-    addresses = _literal(name) or _look_up(name, port, timeout)
+    addresses = _literal(name) or _addresses_of(name, port, timeout)
     if not all(policy.is_allowed(ip) for ip in addresses):
         # The address is not named: that would turn the error into a way to read internal DNS.
         raise HostNotAllowed(name)
@@ -180,6 +185,18 @@ def _literal(name: str) -> list[IPAddress]:
         return [ipaddress.ip_address(name)]
     except ValueError:
         return []
+
+
+def _addresses_of(name: str, port: int, timeout: float) -> list[IPAddress]:
+    """What DNS says, or said a moment ago; vetted each time by the policy of whoever asks."""
+    now = time.monotonic()
+    valid_until, addresses = _kept.get(name, (now, []))
+    if now >= valid_until:
+        addresses = _look_up(name, port, timeout)
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        _kept[name] = (now + _KEPT_SECONDS, addresses)
+    return addresses
 
 
 def _look_up(name: str, port: int, timeout: float) -> list[IPAddress]:

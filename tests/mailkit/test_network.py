@@ -149,6 +149,12 @@ def test_w11_inner_literals_are_refused(host: str):
         resolve(host, 993, LAN, 5)
 
 
+@pytest.fixture(autouse=True)
+def fresh_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What DNS said to other tests is forgotten."""
+    monkeypatch.setattr(network, "_kept", {})
+
+
 def resolving_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
     """Stand in for DNS, the one thing a test cannot run for real: each look-up takes the next answer."""
     remaining, asked = list(answers), []
@@ -198,6 +204,25 @@ def test_w11_dns_rebinding_finds_no_second_look_up(monkeypatch: pytest.MonkeyPat
         dial(addresses, 5)
     assert (dialled, asked) == ([("8.8.8.8", 993)], ["mail.evil.example"])
     assert addresses == [VettedAddress("mail.evil.example", 993, ipaddress.ip_address("8.8.8.8"))]
+
+
+def test_an_answer_of_dns_serves_others_for_a_moment_under_their_own_policy(monkeypatch: pytest.MonkeyPatch):
+    asked = resolving_to(monkeypatch, ["10.0.0.1"], ["10.0.0.2"])
+    first = resolve("mail.example", 993, LAN, 5)
+    assert (resolve("mail.example", 993, LAN, 5), len(asked)) == (first, 1)
+    with pytest.raises(HostNotAllowed):
+        resolve("mail.example", 993, PUBLIC, 5)
+    later = time.monotonic() + network._KEPT_SECONDS
+    monkeypatch.setattr(network.time, "monotonic", lambda: later)
+    assert [str(one.ip) for one in resolve("mail.example", 993, LAN, 5)] == ["10.0.0.2"]
+
+
+def test_answers_of_dns_are_kept_for_so_many_names_only(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(network, "_MOST_KEPT", 2)
+    resolving_to(monkeypatch, ["8.8.8.8"])
+    for number in range(5):
+        resolve(f"mail{number}.example", 993, PUBLIC, 5)
+        assert len(network._kept) <= 2
 
 
 def test_w11_ports_outside_the_list_are_refused_before_dns(monkeypatch: pytest.MonkeyPatch):
