@@ -238,6 +238,15 @@ class GuardedImap4(imaplib.IMAP4):
         """The stream in use; STARTTLS replaces it."""
         return self._stream
 
+    @property  # type: ignore[override]  # bytes, whatever typeshed says
+    def tagpre(self) -> bytes:
+        """How tags begin: at random, as imaplib has it, its pattern for them would be compiled each time."""
+        return b"T"
+
+    @tagpre.setter
+    def tagpre(self, _random: bytes) -> None:
+        pass
+
     def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:  # noqa: ARG002
         self.host, self.port = host, port
         self.sock = self._stream.sock

@@ -224,6 +224,11 @@ def test_a_server_that_offers_it_gets_the_login_in_one_command():
     ]  # fmt: skip
 
 
+def test_p5_no_session_compiles_a_pattern_of_its_own():
+    with ScriptedServer(imap_script()) as server, open_stub(server) as one, open_stub(server) as other:
+        assert one._engine.tagre is other._engine.tagre
+
+
 def test_trap_2_a_challenge_after_a_login_at_once_is_cancelled():
     def greedy(dialogue, line):
         dialogue.send(b"+ bW9yZQ==\r\n")
