@@ -19,6 +19,7 @@ from kombu.serialization import loads, prepare_accept_content
 
 from config.celery import app
 from scripts.with_services import free_port, wait_for_port
+from tests.server_basics import stop
 
 COMPOSE = yaml.safe_load((Path(__file__).resolve().parents[2] / "docker-compose.yml").read_text())
 PASSWORD = "geheim4711"
@@ -35,10 +36,11 @@ def port(tmp_path_factory) -> Iterator[int]:
         [*command, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)],
         stdout=subprocess.DEVNULL,
     )
-    wait_for_port(port, process)
-    yield port
-    process.terminate()
-    process.wait(20)
+    try:
+        wait_for_port(port, process)
+        yield port
+    finally:
+        stop(process)
 
 
 @pytest.fixture

@@ -12,17 +12,10 @@ import django
 import pytest
 from django.conf import settings
 
+from scripts.production import PRODUCTION
+
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST = (5, 2, 17)
-PRODUCTION = {
-    "ENV_FILE": "/nonexistent",
-    "SECRET_KEY": "check-only-" + "Zk3vQx81LmT0pWs7Bd" * 3,
-    "MAIL_KEYS": "k1:" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=",
-    "ALLOWED_HOSTS": "erp.example",
-    "BEHIND_PROXY": "true",
-    "BASE_URL": "https://erp.example",
-    "DATABASE_URL": "sqlite:///:memory:",
-}
 
 
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -163,6 +163,16 @@ def test_t9_an_exception_as_an_argument_loses_its_values_too(log):
     ]
 
 
+def lines_of_process(code: str) -> list[dict]:
+    """What a process of its own writes to stderr."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT, env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return [json.loads(line) for line in done.stderr.splitlines()]
+
+
 UNCAUGHT = """
 import threading, django
 django.setup()
@@ -176,23 +186,13 @@ def fail():
     "call", ["fail()", "thread = threading.Thread(target=fail); thread.start(); thread.join()"]
 )
 def test_t9_what_nobody_catches_is_a_line_like_any_other(call):
-    done = subprocess.run(
-        [sys.executable, "-c", UNCAUGHT.format(canary=CANARY, call=call)],
-        cwd=ROOT, env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    [line] = [json.loads(line) for line in done.stderr.splitlines()]
+    [line] = lines_of_process(UNCAUGHT.format(canary=CANARY, call=call))
     assert (line["level"], line["message"]) == ("CRITICAL", "Nobody caught an exception")
     assert line["exception"].endswith("in fail\nValueError")
 
 
 def test_a_warning_is_a_line_like_any_other():
-    done = subprocess.run(
-        [sys.executable, "-c", "import django, warnings; django.setup(); warnings.warn('old\\nnews')"],
-        cwd=ROOT, env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    [line] = [json.loads(line) for line in done.stderr.splitlines()]
+    [line] = lines_of_process("import django, warnings; django.setup(); warnings.warn('old\\nnews')")
     assert (line["level"], line["logger"]) == ("WARNING", "py.warnings")
     assert "UserWarning: old" in line["message"]
 
