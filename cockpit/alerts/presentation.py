@@ -37,7 +37,7 @@ _TONES = {Alert.Severity.CRITICAL: "bad", Alert.Severity.WARNING: "warn", Alert.
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """One alert in words. ``url`` leads to where something can be done, "" where the reader may not go."""
+    """One alert in words. ``url`` leads to where something can be done, "" where no page helps."""
 
     alert: Alert
     words: Words
@@ -86,10 +86,10 @@ def board(user: AbstractBaseUser | AnonymousUser) -> Board | None:
     more = visible.open().count() - SHOWN if len(holding) > SHOWN else 0
     cleared = with_mails(visible.filter(closed_at__gt=now - ALL_CLEARS_SHOWN))
     return Board(
-        open=rows_of([*live_alerts(user, now), *holding[:SHOWN]], user),
+        open=rows_of([*live_alerts(user, now), *holding[:SHOWN]]),
         more=more,
         failing=list(_young_failures(user)[:SHOWN]),
-        cleared=rows_of(cleared.order_by("-closed_at", "-pk")[:SHOWN], user),
+        cleared=rows_of(cleared.order_by("-closed_at", "-pk")[:SHOWN]),
     )
 
 
@@ -135,15 +135,14 @@ def with_mails(alerts: QuerySet[Alert]) -> QuerySet[Alert]:
     )
 
 
-def rows_of(alerts: Iterable[Alert], user: AbstractBaseUser | AnonymousUser) -> list[AlertRow]:
+def rows_of(alerts: Iterable[Alert]) -> list[AlertRow]:
     """The rows in the active language."""
-    is_administrator = roles.is_mail_administrator(user)
     return [
         AlertRow(
             alert=alert,
             words=wording.words_of(alert),
             tone="ok" if alert.closed_at else _TONES[Alert.Severity(alert.severity)],
-            url=wording.path_of(alert) if is_administrator or alert.kind in Alert.OWNER_KINDS else "",
+            url=wording.path_of(alert),
             mail_note=_mail_note(alert),
         )
         for alert in alerts

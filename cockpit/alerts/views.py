@@ -91,7 +91,7 @@ class AlertList(AlertsMixin, ListPage):
         return ngettext("%(count)s alert", "%(count)s alerts", count) % {"count": formatting.number(count)}
 
     def get_extra_rows_context(self, rows: list[Any]) -> dict[str, Any]:
-        return {"alert_rows": presentation.rows_of(rows, self.user)}
+        return {"alert_rows": presentation.rows_of(rows)}
 
 
 class Acknowledge(AlertsMixin):
