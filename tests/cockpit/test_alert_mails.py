@@ -6,6 +6,7 @@ import threading
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import connection
 from django.utils import timezone
 
@@ -119,6 +120,15 @@ def test_owners_hear_of_their_own_account_only(look, info, make_user):
     assert mail.to[0].address == "jana@erp.example"
     assert mail.subject.endswith("1 Postfach braucht Hilfe: jana@firma.example")
     assert "info@firma.example" not in mail.text
+
+
+def test_an_owner_who_may_not_sign_in_hears_nothing(look, info, make_user):
+    jana, mine = make_user("staff", username="jana"), make_account("jana@firma.example")
+    own(mine, jana)
+    trouble(mine, age=minutes(5), paused=True)
+    User.objects.filter(pk=jana.pk).update(is_active=False)
+    look(0)
+    assert mails() == []
 
 
 def test_a_substitute_hears_of_the_account_while_it_lasts(look, info, make_user):

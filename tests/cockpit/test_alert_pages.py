@@ -95,6 +95,30 @@ def test_it_says_when_the_mail_came_to_nothing(look, paused, page):
     assert "Konnte nicht zugestellt werden an " in page()
 
 
+def test_it_names_who_was_told_the_first_of_many(look, paused, page, settings, mail_administrator):
+    settings.ALERT_RECIPIENTS = ["pikett@firma.example"]
+    look(0)
+    assert f"an {mail_administrator.email}, pikett@firma.example wartet auf den Versand" in page()
+    Alert.objects.update(notified_at=None)
+    settings.ALERT_RECIPIENTS = ["pikett@firma.example", "nacht@firma.example"]
+    look(1)
+    assert f"an {mail_administrator.email} und 2 weitere wartet auf den Versand" in page()
+
+
+def test_a_mail_that_somebody_cancelled_told_nobody(look, paused, page):
+    look(0)
+    assert "wartet auf den Versand" in page()
+    OutgoingMessage.objects.update(state="cancelled")
+    assert "wartet auf den Versand" not in page()
+
+
+def test_the_start_page_says_how_many_more_there_are(look, carrier, page):
+    for number in range(22):
+        trouble(make_account(f"a{number}@firma.example"), age=minutes(10), paused=True)
+    look(0)
+    assert "2 weitere" in page()
+
+
 @pytest.mark.parametrize(
     ("name", "age", "words"),
     [
