@@ -45,7 +45,7 @@ class OAuthServer:
         self._certificate = certificate
         self.client_id = "erp-client-4711"
         self.client_secret = "Kanari-Client-Secret-4711"
-        self.identity, self.audience = "", self.client_id
+        self.identity, self.audience, self.is_verified = "", self.client_id, True
         self.lifetime, self.consent_lifetime = 3600, 0
         self.scope: str | None = None
         self.rotates, self.keeps_old = True, True
@@ -191,7 +191,7 @@ class OAuthServer:
         return answer
 
     def _id_token(self, consent: _Consent) -> str:
-        claims = {"aud": self.audience, "email": consent.identity, "email_verified": True}
+        claims = {"aud": self.audience, "email": consent.identity, "email_verified": self.is_verified}
         parts = [
             base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({}, claims)
         ]

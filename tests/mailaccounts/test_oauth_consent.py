@@ -136,6 +136,28 @@ def test_t17_an_id_token_for_another_client_names_nobody(begin, oauth_server, ma
     assert refused(begin(), mail_administrator).code == "oauth_identity_differs"
 
 
+def test_t17_an_address_that_the_provider_never_verified_names_nobody(
+    begin, oauth_server, mail_administrator
+):
+    oauth_server.is_verified = False
+    assert refused(begin(), mail_administrator).code == "oauth_identity_differs"
+
+
+def test_t17_a_mailbox_on_another_server_keeps_its_password(make_account, connect):
+    elsewhere = make_account(imap={"host": "imap.firma.example"})
+    connect(elsewhere)
+    elsewhere.imap.refresh_from_db()
+    assert elsewhere.imap.authentication == ImapSettings.Authentication.PASSWORD
+
+
+def test_a_consent_for_a_limited_time_is_stored_with_its_end(account, connect, oauth_server):
+    oauth_server.consent_lifetime = 7 * 86_400
+    left = connect(account).consent_ends_at - timezone.now()
+    assert timedelta(days=7) - timedelta(minutes=2) < left <= timedelta(days=7)
+    oauth_server.consent_lifetime = 0
+    assert connect(account).consent_ends_at is None
+
+
 def test_the_case_of_the_address_does_not_matter(account, connect):
     assert connect(account, account.email.upper()).identity == account.email
 

@@ -296,6 +296,7 @@ def test_a_fault_of_the_provider_leaves_it_alone_for_a_while(
             oauth_tokens.login_for(one.pk, "localhost")
         assert caught.value.code == code
     assert len(oauth_server.requests) == seen + 1
+    since = OAuthToken.objects.get(account=account).failing_since
     client = OAuthClient.objects.get()
     assert timedelta(seconds=20) < client.retry_at - timezone.now() < timedelta(seconds=31)
     assert set(OAuthToken.objects.values_list("state", flat=True)) == {OAuthToken.State.ACTIVE}
@@ -304,6 +305,20 @@ def test_a_fault_of_the_provider_leaves_it_alone_for_a_while(
         oauth_tokens.login_for(account.pk, "localhost")
     client.refresh_from_db()
     assert client.retry_at - timezone.now() > timedelta(seconds=50)
+    assert OAuthToken.objects.get(account=account).failing_since == since
+
+
+def test_a_registration_entered_anew_is_tried_at_once(token, account, oauth_server, mail_administrator):
+    lives(seconds=-1)
+    oauth_server.failure = (401, {"error": "invalid_client"}, {})
+    with pytest.raises(ProviderTryLater):
+        oauth_tokens.login_for(account.pk, "localhost")
+    oauth_server.failure = None
+    oauth_consent.register_client(
+        provider="google", client_id=oauth_server.client_id, secret=oauth_server.client_secret,
+        by=mail_administrator,
+    )  # fmt: skip
+    assert oauth_tokens.login_for(account.pk, "localhost")
 
 
 def test_a_refusal_of_one_token_holds_up_no_other(token, account, make_account, connect, oauth_server):
