@@ -84,11 +84,10 @@ class Task:
 
 @dataclass(slots=True)
 class Usage:
-    """What the workers did: seconds occupied and seconds computing; the longest wait of a person's task."""
+    """What the workers did: seconds occupied and seconds computing; how long each task of a person waited."""
 
     occupied: float = 0.0
     computing: float = 0.0
-    expired: int = 0
     person_waits: list[float] = field(default_factory=list)
 
 
@@ -184,7 +183,6 @@ class World:
                 task = self._queues[name].popleft()
                 if task.expires_at >= self.now:
                     return task
-                self.usage.expired += 1
         return None
 
     def _end_task(self, began_at: float) -> None:
