@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError
+from django.db.backends.utils import CursorWrapper
 from django.utils import timezone
 
 from inbound import watching
@@ -266,19 +267,30 @@ def test_stopping_takes_no_two_seconds_whatever_servers_do(make_station):
         assert not left & {f"watch-{station.account.pk}" for station in (quiet, fine)}
 
 
-def test_watching_writes_nothing(make_station, watched):
+def test_nothing_but_a_heartbeat_is_written_and_threads_use_no_database(make_station, monkeypatch):
     station = make_station()
-    watched.wait_for(station)
-    written: list[str] = []
+    said: list[tuple[str, str]] = []
+    execute = CursorWrapper.execute
 
-    def note(execute, sql, params, many, context):
-        written.append(sql)
-        return execute(sql, params, many, context)
+    def note(cursor, sql, params=None):
+        said.append((threading.current_thread().name, sql))
+        return execute(cursor, sql, params)
 
-    with connection.execute_wrapper(note):
-        Watcher(print)._targets()
+    monkeypatch.setattr(CursorWrapper, "execute", note)
+    with Watched() as watched:
+        watched.wait_for(station)
+        station.deliver(mail())
+        watched.wait_for(station)
+    monkeypatch.undo()
+    assert not [name for name, _ in said if name.startswith("watch-")]
+    written = {sql for _, sql in said if sql.startswith(("INSERT", "UPDATE", "DELETE"))}
     assert written
-    assert all(sql.startswith("SELECT") for sql in written)
+    assert all("jobs_heartbeat" in sql for sql in written)
+
+
+def test_no_idle_outlasts_what_the_rfc_advises(settings):
+    settings.MAIL_IDLE_SECONDS = 3_600
+    assert watching.idle_seconds() == 29 * 60
 
 
 def test_the_bell_rings_at_once_then_at_its_pace_and_twice_more(monkeypatch):
