@@ -134,11 +134,9 @@ def test_a_copy_checks_nothing(station, monkeypatch):
 def test_a_poll_in_a_thread_closes_nothing_it_does_not_own(make_station):
     station = make_station()
     station.deliver(mail())
-    done: list[str] = []
 
     def work():
         try:
-            done.append(checking.discovery.__name__)
             tasks.poll_account(station.account.pk)
         finally:
             connections.close_all()

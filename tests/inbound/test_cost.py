@@ -18,9 +18,7 @@ WRITTEN_BY_EVERY_MAIL = [
 
 
 def _queries(station) -> int:
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         polling.poll(station.account.pk, slice_seconds=None)
     return len(captured)
 
