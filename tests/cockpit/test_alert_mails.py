@@ -132,13 +132,14 @@ def test_an_owner_who_may_not_sign_in_hears_nothing(look, info, make_user):
 
 
 def test_a_substitute_hears_of_the_account_while_it_lasts(look, info, make_user):
-    jana, karl = make_user("staff", username="jana"), make_user("staff", username="karl")
-    mine = make_account("jana@firma.example")
-    absent, substitute = own(mine, jana), own(make_account("karl@firma.example"), karl)
-    today = timezone.localdate()
-    Substitution.objects.create(
-        employee=absent, substitute=substitute, starts_on=today, ends_on=today + timedelta(days=1)
-    )
+    jana, karl, lena = (make_user("staff", username=name) for name in ("jana", "karl", "lena"))
+    mine, today, day = make_account("jana@firma.example"), timezone.localdate(), timedelta(days=1)
+    absent = own(mine, jana)
+    for user, starts_on, ends_on in ((karl, today, today + day), (lena, today - 9 * day, today - day)):
+        substitute = own(make_account(f"{user.username}@firma.example"), user)
+        Substitution.objects.create(
+            employee=absent, substitute=substitute, starts_on=starts_on, ends_on=ends_on
+        )
     trouble(mine, age=minutes(5), paused=True)
     look(0)
     assert sorted(told()) == ["jana@erp.example", "karl@erp.example"]
